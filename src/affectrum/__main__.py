@@ -1,0 +1,5 @@
+"""``python -m affectrum`` is the ``affectrum`` command."""
+
+from affectrum.cli.app import run
+
+run()
