@@ -1,0 +1,36 @@
+"""Emotion words, the valence-arousal plane and class schemes.
+
+The plane is -1..1 on both axes everywhere in this project (-1 unpleasant, calm; +1 pleasant,
+excited). Where a word lies on it is disputed, so every set of coordinates is a named table, each
+value with its source; tables are never blended. A class scheme turns a corpus's own labels (words
+or ratings) into classes that corpora can share.
+"""
+
+from __future__ import annotations
+
+from affectrum.affect.plane import (
+    emod_to_plane,
+    plane_to_emod,
+    rating_to_plane,
+    to_valence_arousal,
+)
+from affectrum.affect.schemes import POLARITY, SCHEMES, ClassScheme, SchemeReport, get_scheme
+from affectrum.affect.tables import OWN, TABLES, VAPoint, VATable, get_table, register_table
+
+__all__ = [
+    "OWN",
+    "POLARITY",
+    "SCHEMES",
+    "TABLES",
+    "ClassScheme",
+    "SchemeReport",
+    "VAPoint",
+    "VATable",
+    "emod_to_plane",
+    "get_scheme",
+    "get_table",
+    "plane_to_emod",
+    "rating_to_plane",
+    "register_table",
+    "to_valence_arousal",
+]
