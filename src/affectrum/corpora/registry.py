@@ -1,0 +1,117 @@
+"""Which corpora can be read. A reader is found by the name of its module."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from affectrum import catalog
+from affectrum.corpora import checks
+from affectrum.corpora.base import Corpus
+from affectrum.corpora.problems import CheckReport
+from affectrum.errors import ConfigError, did_you_mean
+
+__all__ = ["check_folder", "module_name", "names", "open_corpus", "reader"]
+
+
+def module_name(corpus: str) -> str:
+    """Return the module of a corpus's reader, e.g. "seed_iv" for "SEED-IV"."""
+    return corpus.casefold().replace("-", "_")
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all corpora that can be read, in the catalogue's order."""
+    package = importlib.import_module("affectrum.corpora")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    return tuple(name for name in catalog.names() if module_name(name) in modules)
+
+
+def reader(name: str) -> type[Corpus]:
+    """Return the reader of a corpus.
+
+    Parameters
+    ----------
+    name : str
+        The corpus's name; case, ``-``, ``_`` and blanks do not matter.
+
+    Returns
+    -------
+    type
+        A subclass of `Corpus`.
+
+    Raises
+    ------
+    ConfigError
+        There is no such corpus, or no reader for it yet.
+    """
+    folded = {catalog.fold_name(known): known for known in names()}
+    known = folded.get(catalog.fold_name(name))
+    if known is None:
+        raise ConfigError(
+            f"Unknown corpus {name!r}. Corpora that can be read are "
+            f"{', '.join(names())}.{did_you_mean(str(name), names())}"
+        )
+    module = importlib.import_module(f"affectrum.corpora.{module_name(known)}")
+    found: type[Corpus] = module.READER
+    return found
+
+
+def open_corpus(
+    name: str, folder: str | Path, *, table: str = "emod", form: str = "auto"
+) -> Corpus:
+    """Open a corpus folder.
+
+    Parameters
+    ----------
+    name : str
+        One of `affectrum.corpora.names`; case, ``-``, ``_`` and blanks do not matter.
+    folder : path
+        The vendor's folder; the files may lie up to two levels below, or right in it.
+    table : str
+        The table that gives emotion words their valence and arousal, see `affectrum.affect`.
+    form : str
+        Which form of the corpus to read; "auto" takes the preferred one that is there.
+
+    Returns
+    -------
+    Corpus
+        The trial table is ready; signals are read when they are asked for.
+
+    Raises
+    ------
+    FolderError
+        The folder is not usable; every fault is listed with its mending.
+    ConfigError
+        The name or the form is unknown.
+    """
+    return reader(name)(folder, table=table, form=form)
+
+
+def check_folder(
+    name: str, folder: str | Path, *, form: str = "auto", deep: bool = False
+) -> CheckReport:
+    """Explain a folder: what is there, what is wrong and how to mend it. Raises for no folder.
+
+    Parameters
+    ----------
+    name : str
+        The corpus that is expected there.
+    folder : path
+        Any folder.
+    form : str
+        As in `open_corpus`.
+    deep : bool
+        Read the signals of all trials instead of one trial per file.
+
+    Returns
+    -------
+    CheckReport
+        Its `usable` tells whether `open_corpus` accepts the folder.
+
+    Raises
+    ------
+    ConfigError
+        The name or the form is unknown.
+    """
+    return checks.report(reader(name)(folder, form=form, strict=False), deep=deep)
