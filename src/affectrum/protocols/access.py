@@ -1,0 +1,255 @@
+"""What a method may see. What is not granted is absent, not merely unread."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectrum.errors import AccessError, ConfigError
+from affectrum.protocols.catalogue import GRANTS, PROTOCOLS
+from affectrum.protocols.identity import content_hashes, neutral_rows, row_ids
+
+if TYPE_CHECKING:
+    from affectrum.windows import Windows
+
+__all__ = ["LABEL_COLUMNS", "STIMULUS_COLUMNS", "Access", "Grant", "hide"]
+
+#: Columns that tell what a subject felt or should have felt.
+LABEL_COLUMNS: tuple[str, ...] = (
+    "emotion",
+    "rating_valence",
+    "rating_arousal",
+    "rating_dominance",
+    "valence",
+    "arousal",
+)
+#: Columns that tell which stimulus was shown, from which a label could be looked up.
+STIMULUS_COLUMNS: tuple[str, ...] = ("clip", "film", "series")
+
+_ROLES = ("source", "calibration", "unlabelled", "validation")
+
+
+def hide(windows: Windows) -> Windows:
+    """Remove every column that holds or identifies a label.
+
+    Besides `LABEL_COLUMNS` and `STIMULUS_COLUMNS` these are further ratings (``rating_*``), the
+    file and the key inside it, an imported `split`, and columns of the user's own: nobody but
+    the user knows what those tell. `row`, which names the stimulus where files are not in the
+    order of presentation, is replaced (see `identity.neutral_rows`).
+
+    Parameters
+    ----------
+    windows : Windows
+        Any windows.
+
+    Returns
+    -------
+    Windows
+        The same values with the remaining columns.
+    """
+    from affectrum.windows import Windows
+
+    table = windows.table
+    shown = table[[name for name in table.columns if name in _open_columns()]]
+    shown = shown.reset_index(drop=True)
+    if "row" in shown and len(shown):
+        shown = shown.assign(row=neutral_rows(table))
+    # pandas carries a table's own notes along
+    shown.attrs = {}
+    return Windows(
+        windows.x,
+        shown,
+        kind=windows.kind,
+        channels=windows.channels,
+        sfreq=windows.sfreq,
+        bands=windows.bands,
+        recipe=windows.recipe,
+        corpus=windows.corpus,
+        mask=windows.mask,
+    )
+
+
+def _open_columns() -> frozenset[str]:
+    """Columns that tell neither a label nor a stimulus."""
+    from affectrum.windows import TRIAL_COLUMNS, WINDOW_COLUMNS
+
+    secret = {*LABEL_COLUMNS, *STIMULUS_COLUMNS, "file", "key"}
+    return frozenset({*TRIAL_COLUMNS, *WINDOW_COLUMNS, "artefact"} - secret)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Windows that a method may see, with labels if those are granted too.
+
+    Attributes
+    ----------
+    windows : Windows
+        n windows; their table has label and stimulus columns only if `y` is given.
+    y : ndarray of int64, shape (n,), or None
+        Class index per window, or None where labels are not granted.
+    """
+
+    windows: Windows
+    y: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        if self.y is None:
+            if not set(self.windows.table.columns) <= _open_columns():
+                object.__setattr__(self, "windows", hide(self.windows))
+        elif len(self.y) != len(self.windows):
+            raise ConfigError(
+                f"A grant has {len(self.windows)} windows but {len(self.y)} labels; expected one "
+                "label per window."
+            )
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the values, their identity and the labels; the same in every process."""
+        windows = self.windows
+        digest = hashlib.sha256()
+        header = (
+            windows.kind,
+            windows.channels,
+            None if windows.bands is None else [str(band) for band in windows.bands],
+            windows.sfreq,
+            windows.shape,
+        )
+        digest.update(repr(header).encode())
+        digest.update(content_hashes(windows.x).tobytes())
+        digest.update(row_ids(windows.table).tobytes())
+        digest.update(b"no labels" if self.y is None else np.asarray(self.y, "<i8").tobytes())
+        return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Everything that one protocol lets a method see in one fold.
+
+    Attributes
+    ----------
+    protocol : str
+        The protocol, with modifiers: ``"cross-corpus/calibrated (transductive)"``.
+    classes : tuple of str
+        Classes of the target's task; `calibration.y` and `validation.y` index these.
+    source : Grant or None
+        The training corpora, or the training subjects and trials of the same corpus. Folds whose
+        source is the same share one object.
+    source_classes : tuple of str or None
+        Classes that `source.y` indexes; None: the same as `classes`.
+    calibration : Grant or None
+        The target subject's own first trials.
+    unlabelled : Grant or None
+        Unlabelled target signals.
+    validation : Grant or None
+        Held-out trials or subjects of the training side, only if selection is "validation".
+    seed : int
+        Seed of the run.
+    """
+
+    protocol: str
+    classes: tuple[str, ...]
+    source: Grant | None = None
+    source_classes: tuple[str, ...] | None = None
+    calibration: Grant | None = None
+    unlabelled: Grant | None = None
+    validation: Grant | None = None
+    seed: int = 0
+
+    @property
+    def grants(self) -> tuple[str, ...]:
+        """What is granted, of `affectrum.protocols.GRANTS`."""
+        held = {
+            "source_signals": self.source is not None,
+            "source_labels": self.source is not None and self.source.y is not None,
+            "calibration_signals": self.calibration is not None,
+            "calibration_labels": self.calibration is not None and self.calibration.y is not None,
+            "target_unlabelled": self.unlabelled is not None,
+            "validation": self.validation is not None,
+        }
+        return tuple(name for name in GRANTS if held[name])
+
+    @property
+    def same_task(self) -> bool:
+        """Whether the source's labels are classes of the target's task."""
+        return self.source_classes is None or tuple(self.source_classes) == tuple(self.classes)
+
+    def require(self, needs: Iterable[str], method: str) -> None:
+        """Refuse, before any training, a method that needs more than is granted.
+
+        Parameters
+        ----------
+        needs : iterable of str
+            Names of grants.
+        method : str
+            The method's name, for the message.
+
+        Raises
+        ------
+        ConfigError
+            If a need is not the name of a grant.
+        AccessError
+            If something is not granted; names what is missing and which protocol would do.
+        """
+        wanted = tuple(needs)
+        unknown = [need for need in wanted if need not in GRANTS]
+        if unknown:
+            raise ConfigError(
+                f"Method {method!r} asks for unknown grants {unknown}; grants are "
+                f"{', '.join(GRANTS)}."
+            )
+        missing = [need for need in wanted if need not in self.grants]
+        if not missing:
+            return
+        core = [need for need in wanted if need != "validation"]
+        would_do = [
+            info.id for info in PROTOCOLS.values() if all(need in info.grants for need in core)
+        ]
+        hints = []
+        if "validation" in missing:
+            hints.append("pass selection='validation' to make_folds")
+        if any(need != "validation" for need in missing):
+            hints.append(
+                "use a protocol that grants it: " + ", ".join(would_do)
+                if would_do
+                else "no protocol grants all of this"
+            )
+        raise AccessError(
+            f"Method {method!r} needs {', '.join(missing)}, which protocol {self.protocol!r} does "
+            f"not grant (it grants {', '.join(self.grants) or 'nothing'}). "
+            f"To run it, {' and '.join(hints)}."
+        )
+
+    def fingerprint(self, role: str) -> str:
+        """Digest of one grant, equal for equal grants in every fold, process and session.
+
+        Methods put it into the digest of their pre-training, so that folds can share it.
+
+        Parameters
+        ----------
+        role : {"source", "calibration", "unlabelled", "validation"}
+            Which grant.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such role.
+        AccessError
+            If it is not granted.
+        """
+        if role not in _ROLES:
+            raise ConfigError(f"Unknown role {role!r}; roles are {', '.join(_ROLES)}.")
+        grant: Grant | None = getattr(self, role)
+        if grant is None:
+            raise AccessError(f"Protocol {self.protocol!r} grants no {role} windows.")
+        classes = (self.source_classes or self.classes) if role == "source" else self.classes
+        text = repr((role, tuple(classes) if grant.y is not None else None, grant.fingerprint))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,224 @@
+"""One corpus's windows with everything a protocol asks about them, computed once."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectrum.errors import LabelError, ProtocolError
+from affectrum.protocols.fold import Scheme, trial_labels
+from affectrum.protocols.identity import content_hashes, row_ids, trial_codes
+from affectrum.windows import Windows
+
+__all__ = ["TABLE_COLUMNS", "CorpusIndex", "check_alike"]
+
+#: Columns of the identifier tables that a fold keeps for the audit.
+TABLE_COLUMNS: tuple[str, ...] = (
+    "corpus",
+    "subject",
+    "session",
+    "row",
+    "trial",
+    "clip",
+    "film",
+    "series",
+    "onset_s",
+    "window",
+    "start_s",
+)
+
+# Identifiers and content hashes of windows already seen: cells of one plan share them.
+_IDS: weakref.WeakKeyDictionary[Windows, NDArray[np.uint64]] = weakref.WeakKeyDictionary()
+_CONTENT: weakref.WeakKeyDictionary[Windows, NDArray[np.uint64]] = weakref.WeakKeyDictionary()
+
+
+class CorpusIndex:
+    """Windows, their trials, and the class of each trial.
+
+    Parameters
+    ----------
+    windows : Windows
+        Of one corpus, or of the joined source corpora.
+    scheme : Scheme or None
+        Class scheme; None keeps every trial and gives no labels.
+    sessions : sequence of int or None
+        Keep these sessions only.
+
+    Raises
+    ------
+    LabelError
+        If windows of one trial are labelled differently.
+    ProtocolError
+        If a session is not there, or no trial is left.
+    """
+
+    def __init__(
+        self, windows: Windows, scheme: Scheme | None, sessions: Sequence[int] | None = None
+    ) -> None:
+        self.windows = windows
+        table = windows.table
+        self.codes, self.trials = trial_codes(table)
+        self.scheme = scheme
+        if scheme is not None:
+            _refuse_split_labels(table, self.codes, windows.corpus)
+        self.y = (
+            np.zeros(len(self.trials), dtype=np.int64)
+            if scheme is None
+            else trial_labels(self.trials, scheme)
+        )
+        in_session = np.ones(len(self.trials), dtype=bool)
+        if sessions is not None:
+            present = [int(value) for value in np.unique(self.trials["session"])]
+            absent = [session for session in sessions if session not in present]
+            if absent:
+                raise ProtocolError(
+                    f"{windows.corpus} has no session {absent}; it has {present}. "
+                    "Check source_sessions and target_sessions."
+                )
+            in_session = self.trials["session"].isin(list(sessions)).to_numpy()
+        self.in_session = in_session
+        #: Positions of the trials that take part: in a session asked for, and with a class.
+        self.kept = np.flatnonzero(in_session & (self.y >= 0)).astype(np.int64)
+        if "artefact" in table:
+            self.usable = ~table["artefact"].fillna(False).to_numpy(dtype=bool)
+        else:
+            self.usable = np.ones(len(table), dtype=bool)
+        if not len(self.kept):
+            raise ProtocolError(
+                f"No trial of {windows.corpus} is left"
+                + (f" in sessions {list(sessions)}" if sessions is not None else "")
+                + (f" under class scheme {scheme.name!r}." if scheme is not None else ".")
+            )
+
+    @property
+    def kept_trials(self) -> pd.DataFrame:
+        """The trials that take part, index 0..n-1."""
+        return self.trials.iloc[self.kept].reset_index(drop=True)
+
+    @property
+    def kept_y(self) -> NDArray[np.int64]:
+        """Their classes."""
+        return self.y[self.kept]
+
+    def rows_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows (without artefacts) of trials, given as positions in `kept_trials`."""
+        wanted = np.zeros(len(self.trials), dtype=bool)
+        wanted[self.kept[positions]] = True
+        return np.flatnonzero(wanted[self.codes] & self.usable).astype(np.int64)
+
+    def labels_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Class of each of some windows."""
+        return self.y[self.codes[rows]]
+
+    @cached_property
+    def ids(self) -> NDArray[np.uint64]:
+        """Identifier of every window."""
+        known = _IDS.get(self.windows)
+        if known is None:
+            known = _IDS[self.windows] = row_ids(self.windows.table)
+        return known
+
+    @cached_property
+    def content(self) -> NDArray[np.uint64]:
+        """Content hash of every window, of the values before scaling."""
+        known = _CONTENT.get(self.windows)
+        if known is None:
+            known = _CONTENT[self.windows] = content_hashes(self.windows.x)
+        return known
+
+    def identifiers(self, rows: NDArray[np.int64]) -> pd.DataFrame:
+        """Identifier table of some windows: `TABLE_COLUMNS`, `id` and `content`."""
+        table = self.windows.table
+        columns = [name for name in TABLE_COLUMNS if name in table]
+        part = table[columns].iloc[rows].reset_index(drop=True)
+        return part.assign(id=self.ids[rows], content=self.content[rows])
+
+    def notes(self) -> list[str]:
+        """What was left out, in words."""
+        out = []
+        dropped = self.in_session & (self.y < 0)
+        if dropped.any() and self.scheme is not None:
+            part = self.trials[dropped]
+            words = part["emotion"].dropna().astype(str).tolist() if "emotion" in part else []
+            counts = {word: words.count(word) for word in words}
+            detail = ", ".join(f"{word} {count}" for word, count in counts.items())
+            out.append(
+                f"{int(dropped.sum())} of {int(self.in_session.sum())} trials of "
+                f"{self.windows.corpus} are dropped by class scheme {self.scheme.name!r}"
+                + (f" ({detail})" if detail else "")
+            )
+        lost = int((~self.usable).sum())
+        if lost:
+            out.append(
+                f"{lost} of {len(self.usable)} windows of {self.windows.corpus} are left out as "
+                "artefacts"
+            )
+        return out
+
+
+def _refuse_split_labels(table: pd.DataFrame, codes: NDArray[np.int64], corpus: str) -> None:
+    """Raise if windows of one trial are labelled differently: a class is one of a whole trial."""
+    _, first = np.unique(codes, return_index=True)
+    faults = []
+    for name in table.columns:
+        if name != "emotion" and not str(name).startswith("rating_"):
+            continue
+        values = pd.factorize(table[name])[0]
+        differ = values != values[first][codes]
+        if differ.any():
+            place = table.iloc[int(np.argmax(differ))]
+            faults.append(
+                f"{name!r} changes within {len(np.unique(codes[differ]))} trials, for example "
+                f"subject {place['subject']}, session {place['session']}, row {place['row']}"
+            )
+    if faults:
+        raise LabelError(
+            f"Windows of one trial of {corpus} have different labels: "
+            + "; ".join(faults)
+            + ". Folds are made of whole trials: number stretches of one label as trials of their "
+            "own (column 'trial')."
+        )
+
+
+def check_alike(parts: Sequence[Windows]) -> None:
+    """Refuse windows of different recipes, electrodes, bands or kinds; every fault is listed.
+
+    Raises
+    ------
+    ProtocolError
+        If they differ.
+    """
+    questions: dict[str, Callable[[Windows], Any]] = {
+        "recipe": lambda part: part.recipe or "not known",
+        "kind": lambda part: part.kind,
+        "electrodes": lambda part: (len(part.channels), part.channels),
+        "bands": lambda part: None if part.bands is None else tuple(map(str, part.bands)),
+        "length of the last axis": lambda part: part.shape[2],
+    }
+    if any(part.kind == "raw" for part in parts):
+        questions["sampling rate"] = lambda part: part.sfreq
+    faults = []
+    for what, ask in questions.items():
+        answers = [ask(part) for part in parts]
+        if any(answer != answers[0] for answer in answers):
+            shown = [str(a[0]) + " of them" if isinstance(a, tuple) else str(a) for a in answers]
+            if what == "bands":
+                shown = [str(answer) for answer in answers]
+            faults.append(
+                f"{what}: "
+                + "; ".join(
+                    f"{part.corpus} {text}" for part, text in zip(parts, shown, strict=True)
+                )
+            )
+    if faults:
+        raise ProtocolError(
+            "These windows were not made alike, so a score across them would measure the "
+            "difference in processing. Prepare all corpora with one recipe.\n"
+            + "\n".join(f"  - {fault}" for fault in faults)
+        )
