@@ -1,0 +1,450 @@
+"""Compute one cell: every fold is audited, trained and scored, then all of it is written once."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affectrum.benchmark.extras import ImportanceCollector, add_extra, embeddings
+from affectrum.benchmark.plan import RECORD_FORMAT, Cell
+from affectrum.benchmark.record import identifier_arrays, prediction_arrays, write_cell
+from affectrum.benchmark.shared import SharedPretraining
+from affectrum.errors import ConfigError
+from affectrum.protocols import FoldSet, plan_folds, truth
+
+if TYPE_CHECKING:
+    from affectrum.methods.base import Method, Predict
+    from affectrum.protocols import Fold
+    from affectrum.windows import Windows
+
+__all__ = ["CellContext", "run_cell", "versions"]
+
+
+class Tell(Protocol):
+    """Reports progress."""
+
+    def __call__(self, kind: str, **changes: Any) -> None:
+        """Tell one event."""
+        ...
+
+
+@dataclass(frozen=True)
+class CellContext:
+    """What a cell needs beside its own description."""
+
+    out: Path
+    windows: Callable[[str], Windows]
+    shared: SharedPretraining
+    tell: Tell
+    epoch_scores: bool = True
+    extras: bool = False
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can change a number, and the machine's kind."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in ("affectrum", "numpy", "scipy", "pandas", "scikit-learn", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # Sums are split over threads, so their number shows in the last bits.
+        found["threads"] = str(torch.get_num_threads())
+    return found
+
+
+@dataclass
+class _FoldResult:
+    scores: NDArray[np.float32]
+    y_true: NDArray[np.int64]
+    epochs: list[NDArray[np.float16]]
+    plane: NDArray[np.float32] | None
+    table: pd.DataFrame
+    clips: pd.DataFrame
+    members: dict[str, pd.DataFrame]
+    meta: dict[str, Any]
+
+
+def run_cell(cell: Cell, context: CellContext) -> bool:
+    """Compute and write one cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        With its final digest.
+    context : CellContext
+        Where its windows come from and where it is written.
+
+    Returns
+    -------
+    bool
+        False if another runner had finished it first.
+
+    Raises
+    ------
+    AccessError
+        If the protocol does not grant what the method needs.
+    LeakError
+        If the audit fails, before anything is trained.
+    ProtocolError, LabelError
+        If the task can't be built.
+    StoreError
+        If the folder can't be written.
+    """
+    began = time.perf_counter()
+    parts = [context.windows(name) for name in dict.fromkeys(cell.task.corpora)]
+    folds = plan_folds(parts, cell.task.protocol, seed=cell.seed, **_fold_options(cell, parts))
+    timing = {"audit_s": 0.0, "fit_s": 0.0, "predict_s": 0.0}
+    importance = ImportanceCollector() if context.extras else None
+    results: list[_FoldResult] = []
+    label, config, arm = cell.method.title, {}, None
+    used: tuple[str, ...] = ()
+    first: Fold | None = None
+    for group in _groups(folds):
+        context.tell(
+            "fold",
+            fold=", ".join(fold.id for fold in group[:3]) + (" ..." if len(group) > 3 else ""),
+            folds_done=len(results),
+            folds_total=len(folds),
+            stage="",
+            stage_done=0,
+            stage_total=0,
+        )
+        method = cell.method.make()
+        found = _run_folds(cell, context, group, parts, method, timing)
+        if first is None:
+            first = group[0]
+            config = method.config.model_dump(mode="json")
+            arm = getattr(method, "arm_", None)
+            used = method.used_grants(first.access)
+            if not cell.method.label and hasattr(method, "label"):
+                label = str(method.label) + (
+                    f" ({cell.method.preset})" if cell.method.preset != "strict" else ""
+                )
+        for fold, result in zip(group, found, strict=True):
+            number = len(results)
+            results.append(result)
+            if importance is not None:
+                rng = np.random.default_rng([cell.seed, number])
+                importance.add(method, fold, result.y_true, rng)
+                if number == _picture_fold(folds, results):
+                    _fold_extras(cell, context, fold, method, result, label)
+    assert first is not None
+    timing["total_s"] = time.perf_counter() - began
+    meta = _meta(cell, folds, first, results, parts, label, config, timing)
+    # What the method made use of, where that is less than it was granted.
+    meta["arm"] = arm
+    meta["used"] = list(used)
+    if importance is not None:
+        _store_importance(cell, context, importance, meta, label)
+    table = pd.concat([result.table for result in results], ignore_index=True)
+    predictions = prediction_arrays(
+        table,
+        pd.concat([result.clips for result in results], ignore_index=True),
+        np.concatenate([result.scores for result in results]),
+        np.concatenate([result.y_true for result in results]),
+        np.repeat(np.arange(len(results)), [len(result.scores) for result in results]),
+        _join_epochs(results),
+        _join_planes(results),
+    )
+    identifiers = identifier_arrays([result.members for result in results])
+    return write_cell(context.out, cell.digest, meta, predictions, identifiers)
+
+
+def _fold_options(cell: Cell, parts: list[Windows]) -> dict[str, Any]:
+    options = cell.task.fold_options()
+    if not cell.task.sources:
+        options["source"] = None
+    for name in ("source", "classes", "source_classes"):
+        if isinstance(options[name], tuple):
+            options[name] = list(options[name])
+    return options
+
+
+def _groups(folds: FoldSet) -> Iterator[list[Fold]]:
+    """Join neighbouring folds that train on the very same data (zero-shot: all of them).
+
+    Their model is trained once. Folds are built as they are needed, so that of most protocols only
+    two are in memory at a time.
+    """
+    group: list[Fold] = []
+    key: tuple[Any, ...] = ()
+    for number in range(len(folds)):
+        fold = folds[number]
+        mine = _training_key(fold)
+        if group and mine != key:
+            yield group
+            group = []
+        group.append(fold)
+        key = mine
+    if group:
+        yield group
+
+
+def _training_key(fold: Fold) -> tuple[Any, ...]:
+    access = fold.access
+    roles = ("source", "calibration", "unlabelled", "validation")
+    prints = tuple(
+        access.fingerprint(role) if getattr(access, role) is not None else None for role in roles
+    )
+    return (access.protocol, access.classes, access.source_classes, access.seed, *prints)
+
+
+def _run_folds(
+    cell: Cell,
+    context: CellContext,
+    folds: list[Fold],
+    parts: list[Windows],
+    method: Method,
+    timing: dict[str, float],
+) -> list[_FoldResult]:
+    """Audit, train once on what the folds share, and score the test of each."""
+    began = time.perf_counter()
+    certificates = [fold.audit().raise_if_failed(cell.task.declared_leaks) for fold in folds]
+    timing["audit_s"] += time.perf_counter() - began
+    access = folds[0].access
+    method.check_access(access)
+
+    def progress(stage: str, done: int, total: int) -> None:
+        context.tell("stage", stage=stage, stage_done=done, stage_total=total)
+
+    epochs: list[list[NDArray[np.float16]]] = [[] for _ in folds]
+
+    def observer(epoch: int, n_epochs: int, predict: Predict) -> None:
+        for kept, fold in zip(epochs, folds, strict=True):
+            kept.append(np.asarray(predict(fold.test), dtype=np.float16))
+        context.tell("stage", stage="fine-tuning", stage_done=epoch, stage_total=n_epochs)
+
+    began = time.perf_counter()
+    pretrained = context.shared.get(method, access, progress)
+    method.fit(
+        access,
+        observer=observer if context.epoch_scores else None,
+        pretrained=pretrained,
+        progress=progress,
+    )
+    timing["fit_s"] += time.perf_counter() - began
+    return [
+        _score_fold(
+            fold,
+            parts,
+            method,
+            kept,
+            {
+                "certificate": certificate.to_dict(),
+                "n_epochs": len(kept),
+                "pretraining": None if pretrained is None else pretrained.fingerprint,
+            },
+            timing,
+        )
+        for fold, kept, certificate in zip(folds, epochs, certificates, strict=True)
+    ]
+
+
+def _score_fold(
+    fold: Fold,
+    parts: list[Windows],
+    method: Method,
+    epochs: list[NDArray[np.float16]],
+    about: dict[str, Any],
+    timing: dict[str, float],
+) -> _FoldResult:
+    began = time.perf_counter()
+    scores = np.asarray(method.predict_proba(fold.test), dtype=np.float32)
+    plane = method.predict_valence_arousal(fold.test)
+    timing["predict_s"] += time.perf_counter() - began
+    expected = (len(fold.test), len(fold.classes))
+    if scores.shape != expected or not np.isfinite(scores).all():
+        raise ConfigError(
+            f"Method {method.name!r} returned scores of shape {scores.shape}, "
+            f"{int((~np.isfinite(scores)).sum())} of them not finite, for fold {fold.id}; expected "
+            f"{expected} class probabilities."
+        )
+    test = fold.tables["test"]
+    keys = ["corpus", "subject", "session", "row"]
+    members = {
+        role: table.drop_duplicates(keys)[[*keys, "trial", "clip", "film", "series"]].assign(
+            n_windows=table.groupby(keys, sort=False).size().to_numpy()
+        )
+        for role, table in fold.tables.items()
+    }
+    meta = {
+        **fold.to_dict(),
+        **about,
+        "source_fingerprint": fold.access.fingerprint("source") if fold.access.source else None,
+    }
+    return _FoldResult(
+        scores=scores,
+        y_true=truth(parts, fold),
+        epochs=epochs,
+        plane=None if plane is None else np.asarray(plane, dtype=np.float32),
+        table=test[["corpus", "subject", "session", "row", "trial", "window", "start_s"]],
+        clips=test[["clip", "film", "series"]],
+        members=members,
+        meta=meta,
+    )
+
+
+def _join_epochs(results: list[_FoldResult]) -> NDArray[np.float16] | None:
+    n_epochs = max(len(result.epochs) for result in results)
+    # One epoch is the last one: nothing that the scores do not hold already.
+    if n_epochs < 2:
+        return None
+    n = sum(len(result.scores) for result in results)
+    joined = np.full((n_epochs, n, results[0].scores.shape[1]), np.nan, dtype=np.float16)
+    start = 0
+    for result in results:
+        stop = start + len(result.scores)
+        for epoch, scores in enumerate(result.epochs):
+            joined[epoch, start:stop] = scores
+        start = stop
+    return joined
+
+
+def _join_planes(results: list[_FoldResult]) -> NDArray[np.float32] | None:
+    if all(result.plane is None for result in results):
+        return None
+    return np.concatenate(
+        [
+            np.full((len(result.scores), 2), np.nan, dtype=np.float32)
+            if result.plane is None
+            else result.plane
+            for result in results
+        ]
+    )
+
+
+def _meta(
+    cell: Cell,
+    folds: FoldSet,
+    first: Fold,
+    results: list[_FoldResult],
+    parts: list[Windows],
+    label: str,
+    config: dict[str, Any],
+    timing: dict[str, float],
+) -> dict[str, Any]:
+    described = cell.task.model_dump(mode="json")
+    return {
+        "format": RECORD_FORMAT,
+        "task": described,
+        "task_title": cell.task.title,
+        "source": list(cell.task.sources),
+        "target": first.target,
+        "method": {
+            "name": cell.method.name,
+            "preset": cell.method.preset,
+            "transfer": cell.method.transfer,
+            "label": label,
+            "config": config,
+        },
+        "seed": cell.seed,
+        "protocol": folds.protocol,
+        "base": first.base,
+        "grants": list(first.access.grants),
+        "classes": list(first.classes),
+        "source_classes": (
+            None if first.access.source_classes is None else list(first.access.source_classes)
+        ),
+        "selection": first.selection,
+        "scaling": first.scaling,
+        "scaler": first.scaler_kind,
+        "calibration_trials": first.calibration_trials,
+        "stimulus_disjoint": first.stimulus_disjoint,
+        "stimulus_control": first.stimulus_control,
+        "simulated": any(part.simulated for part in parts),
+        "channels": list(first.test.channels),
+        "bands": (
+            None
+            if first.test.bands is None
+            else [
+                {"name": band.name, "low": float(band.low), "high": float(band.high)}
+                for band in first.test.bands
+            ]
+        ),
+        "recipe": {"name": cell.task.recipe, "digest": parts[0].recipe},
+        "fingerprints": cell.fingerprints,
+        "versions": versions(),
+        "timing": {name: round(value, 4) for name, value in timing.items()},
+        "notes": list(dict.fromkeys(note for r in results for note in r.meta["notes"])),
+        "folds": [result.meta for result in results],
+    }
+
+
+# ---------------------------------------------------------------------------------- extras
+
+
+def _picture_fold(folds: FoldSet, results: list[_FoldResult]) -> int:
+    """The fold that is drawn: the first one whose training side has every class."""
+    for number, result in enumerate(results):
+        if not result.meta["lacks"]:
+            return number
+    return len(folds) - 1
+
+
+def _entry(cell: Cell, kind: str, title: str, simulated: bool, label: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "title": title,
+        "cell": cell.digest,
+        "task": cell.task.title,
+        "method": label,
+        "seed": cell.seed,
+        "simulated": simulated,
+    }
+
+
+def _fold_extras(
+    cell: Cell,
+    context: CellContext,
+    fold: Fold,
+    method: Method,
+    result: _FoldResult,
+    label: str,
+) -> None:
+    simulated = fold.test.simulated
+    # Methods that share SCMM's code with parts of it switched off have no transfer to draw, or no
+    # soft weights to show.
+    pretrains = getattr(method.config, "pretraining", True)
+    arrays = embeddings(method, fold, result.y_true, cell.seed) if pretrains else None
+    if arrays is not None:
+        context.tell("extras", message=f"embeddings of fold {fold.id}")
+        entry = _entry(cell, "embeddings", f"embeddings of fold {fold.id}", simulated, label)
+        entry["protocol"] = fold.protocol
+        add_extra(context.out, f"embeddings-{cell.digest}", arrays, entry)
+    diagnose = getattr(method, "diagnose", None)
+    weighted = pretrains and getattr(method.config, "contrastive", True)
+    if diagnose is not None and weighted and fold.access.source is not None:
+        context.tell("extras", message="soft weights")
+        entry = _entry(cell, "soft-weights", "what the soft weights follow", simulated, label)
+        entry["protocol"] = fold.protocol
+        found = diagnose(fold.access).to_dict()
+        add_extra(context.out, f"soft-weights-{cell.digest}", found, entry, as_json=True)
+
+
+def _store_importance(
+    cell: Cell,
+    context: CellContext,
+    importance: ImportanceCollector,
+    meta: dict[str, Any],
+    label: str,
+) -> None:
+    arrays = importance.arrays()
+    if arrays is None:
+        return
+    title = "permutation importance by region"
+    entry = _entry(cell, "importance", title, bool(meta["simulated"]), label)
+    entry["protocol"] = meta["protocol"]
+    add_extra(context.out, f"importance-{cell.digest}", arrays, entry)
