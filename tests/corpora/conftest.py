@@ -16,6 +16,12 @@ def _load() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["corpora_layouts"] = module
     spec.loader.exec_module(module)
+    for path in sorted(Path(__file__).parent.glob("layouts_*.py")):
+        further = importlib.util.spec_from_file_location(f"corpora_{path.stem}", path)
+        part = importlib.util.module_from_spec(further)
+        sys.modules[further.name] = part
+        further.loader.exec_module(part)
+        module.WRITERS.update(part.WRITERS)
     return module
 
 
@@ -43,9 +49,8 @@ def written(tmp_path_factory):
 
     def folder(name, form):
         if (name, form) not in folders:
-            writer, _ = LAYOUTS.WRITERS[name][form]
             path = tmp_path_factory.mktemp("corpus") / name
-            folders[name, form] = writer(path, subjects=(1, 2))
+            folders[name, form] = LAYOUTS.WRITERS[name][form].write(path, subjects=(1, 2))
         return folders[name, form]
 
     return folder

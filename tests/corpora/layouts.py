@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.io import savemat
 
+import affectrum as af
 from affectrum.catalog import deap, seed, seed_iv
 
 SUBJECT_INITIALS = {1: "djc", 2: "jl", 3: "jj", 14: "ww", 15: "zjy"}
@@ -334,14 +338,36 @@ def verify_bdf(table_row, x: np.ndarray) -> None:
     assert set(np.unique(steps - level)) == {0.0, 1.0}  # the wobble
 
 
-# For every reader: form -> (writer of a folder, assertion about its signals). A new reader adds
-# its own, and the contract tests cover it.
+@dataclass(frozen=True)
+class Layout:
+    """How the contract tests make and judge a folder of one form.
+
+    ``write(folder, subjects=(1, 2), simulated=True)`` writes one whose content encodes its place,
+    and returns the folder; with ``sound`` as further arguments its signals look like EEG to a
+    check. ``verify(row of the trial table, x)`` asserts that signals are those of their row.
+    """
+
+    write: Callable[..., Path]
+    verify: Callable[..., None]
+    sound: dict = field(default_factory=lambda: {"content": "eeg"})
+    options: dict | None = None  # what the reader has to be told
+    n_trials: int | None = None  # trials of two subjects where the catalogue's count is no rule
+
+
+# For every reader: form with signals -> layout. A module layouts_*.py beside this one adds its
+# corpora with a WRITERS of its own, and the contract tests cover them.
 WRITERS = {
-    "SEED": {"preprocessed": (write_seed, verify_code)},
-    "SEED-IV": {"raw": (write_seed_iv, verify_code)},
+    "SEED": {"preprocessed": Layout(write_seed, verify_code)},
+    "SEED-IV": {"raw": Layout(write_seed_iv, verify_code)},
     "DEAP": {
-        "python": (write_deap, verify_code),
-        "matlab": (lambda folder, **kw: write_deap(folder, form="matlab", **kw), verify_code),
-        "original": (lambda folder, **kw: write_deap(folder, form="original", **kw), verify_bdf),
+        "python": Layout(write_deap, verify_code),
+        "matlab": Layout(partial(write_deap, form="matlab"), verify_code),
+        "original": Layout(partial(write_deap, form="original"), verify_bdf, sound={}),
     },
 }
+
+
+def open_as(name: str, form: str, folder: Path, **further):
+    """Open a folder of `WRITERS` with the options it needs."""
+    options = WRITERS[name][form].options
+    return af.open_corpus(name, folder, form=form, options=options, **further)

@@ -45,9 +45,9 @@ COLUMNS = {
 
 
 @pytest.fixture
-def corpus(case, written):
+def corpus(case, written, layouts):
     name, form = case
-    return af.open_corpus(name, written(name, form), form=form)
+    return layouts.open_as(name, form, written(name, form))
 
 
 def test_every_reader_has_a_fixture_and_facts(layouts):
@@ -78,7 +78,14 @@ def test_unknown_names_and_forms_are_explained(written):
 
 
 def test_trial_table_has_the_columns_of_the_architecture(corpus):
-    assert dict(corpus.trials.dtypes.astype(str)) == COLUMNS
+    dtypes = dict(corpus.trials.dtypes.astype(str))
+    assert list(dtypes)[: len(COLUMNS)] == list(COLUMNS)
+    assert {name: dtypes[name] for name in COLUMNS} == COLUMNS
+    further = dict(list(dtypes.items())[len(COLUMNS) :])
+    ratings = {f"rating_{name}": "float64" for name in corpus.facts.ratings}
+    allowed = {**ratings, **af.corpora.EXTRA_COLUMNS}
+    assert {name: allowed.get(name) for name in further} == further
+    assert set(ratings) <= set(dtypes)
     assert dict(af.corpora.COLUMNS) == COLUMNS
 
 
@@ -123,16 +130,16 @@ def test_labels_are_the_catalogues(corpus):
     assert trials["valence"].abs().max() <= 1
 
 
-def test_the_table_of_the_plane_can_be_chosen(case, written):
+def test_the_table_of_the_plane_can_be_chosen(case, written, layouts):
     name, form = case
     other = af.open_corpus(name, written(name, form), form=form, table="warriner").trials
-    default = af.open_corpus(name, written(name, form), form=form).trials
+    default = layouts.open_as(name, form, written(name, form)).trials
     labelled = not catalog.get(name).is_rated
     assert (other["valence"] != default["valence"]).any() == labelled
 
 
 def test_signals_are_those_of_their_row(corpus, case, layouts):
-    verify = layouts.WRITERS[case[0]][case[1]][1]
+    verify = layouts.WRITERS[case[0]][case[1]].verify
     picked = corpus.trials.sample(12, random_state=0)
     for _, trial in picked.iterrows():
         x = corpus.read(trial)
@@ -196,24 +203,24 @@ def test_foreign_rows_are_refused(corpus):
 
 def test_simulated_is_marked(case, layouts, tmp_path):
     name, form = case
-    writer, _ = layouts.WRITERS[name][form]
+    writer = layouts.WRITERS[name][form].write
     folder = writer(tmp_path / "real", subjects=(1,), simulated=False)
-    assert not af.open_corpus(name, folder, form=form).trials["simulated"].any()
+    assert not layouts.open_as(name, form, folder).trials["simulated"].any()
     (folder / "SIMULATED.txt").write_text("")
-    corpus = af.open_corpus(name, folder, form=form)
+    corpus = layouts.open_as(name, form, folder)
     assert corpus.simulated
     assert corpus.trials["simulated"].all()
 
 
-def test_inner_folders_can_be_named_and_stay_marked(case, written):
+def test_inner_folders_can_be_named_and_stay_marked(case, written, layouts):
     name, form = case
     folder = written(name, form)
-    outer = af.open_corpus(name, folder, form=form)
-    inner = af.open_corpus(name, outer._roots[form], form=form)
+    outer = layouts.open_as(name, form, folder)
+    inner = layouts.open_as(name, form, outer._roots[form])
     assert len(inner.trials) == len(outer.trials)
     assert inner.simulated
     if len(outer._roots[form].relative_to(folder).parts) < 2:
-        above = af.open_corpus(name, folder.parent, form=form)
+        above = layouts.open_as(name, form, folder.parent)
         assert len(above.trials) == len(outer.trials)
 
 
@@ -254,11 +261,11 @@ def _state(folder):
     }
 
 
-def test_the_vendors_folder_is_left_alone(case, written):
+def test_the_vendors_folder_is_left_alone(case, written, layouts):
     name, form = case
     folder = written(name, form)
     before = _state(folder)
-    corpus = af.open_corpus(name, folder, form=form)
+    corpus = layouts.open_as(name, form, folder)
     corpus.read(corpus.trials.iloc[0])
     corpus.check()
     corpus.fingerprint(corpus.trials["file"][0])
@@ -267,9 +274,9 @@ def test_the_vendors_folder_is_left_alone(case, written):
 
 def test_junk_of_operating_systems_changes_nothing(case, layouts, tmp_path):
     name, form = case
-    writer, _ = layouts.WRITERS[name][form]
+    writer = layouts.WRITERS[name][form].write
     folder = writer(tmp_path / name, subjects=(1,))
-    before = af.open_corpus(name, folder, form=form)
+    before = layouts.open_as(name, form, folder)
     for place in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
         for junk in (".DS_Store", "Thumbs.db", "desktop.ini", "~$label.xlsx"):
             (place / junk).write_bytes(b"junk")
@@ -277,7 +284,7 @@ def test_junk_of_operating_systems_changes_nothing(case, layouts, tmp_path):
             if path.is_file() and not path.name.startswith((".", "~")):
                 (place / f"._{path.name}").write_bytes(b"junk")
     (folder / "__MACOSX").mkdir()
-    after = af.open_corpus(name, folder, form=form)
+    after = layouts.open_as(name, form, folder)
     pd.testing.assert_frame_equal(after.trials, before.trials)
     assert after.check().problems == before.check().problems
 
@@ -286,9 +293,9 @@ def test_headers_are_read_once(case, layouts, tmp_path, monkeypatch):
     from affectrum.recordings import biosemi, mat, pickles
 
     name, form = case
-    writer, _ = layouts.WRITERS[name][form]
+    writer = layouts.WRITERS[name][form].write
     folder = writer(tmp_path / name, subjects=(1, 2))
-    first = af.open_corpus(name, folder, form=form).trials
+    first = layouts.open_as(name, form, folder).trials
     read = []
 
     def forbid(*args, **kwargs):
@@ -302,16 +309,16 @@ def test_headers_are_read_once(case, layouts, tmp_path, monkeypatch):
         patch.setattr(biosemi.BdfFile, "__init__", forbid)
         if name == "SEED":  # its label.mat is compared every time
             patch.setattr(registry.reader(name), "_check_labels", lambda *a: None)
-        second = af.open_corpus(name, folder, form=form).trials
+        second = layouts.open_as(name, form, folder).trials
     pd.testing.assert_frame_equal(first, second)
     assert read == []
 
 
 def test_changed_files_are_read_anew(case, layouts, tmp_path):
     name, form = case
-    writer, _ = layouts.WRITERS[name][form]
+    writer = layouts.WRITERS[name][form].write
     folder = writer(tmp_path / name, subjects=(1,))
-    corpus = af.open_corpus(name, folder, form=form)
+    corpus = layouts.open_as(name, form, folder)
     file = corpus.trials["file"][0]
     digest = corpus.fingerprint(file)
     assert len(digest) == 64
@@ -320,7 +327,7 @@ def test_changed_files_are_read_anew(case, layouts, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     assert corpus.fingerprint(file) != digest
     with pytest.raises(FolderError):
-        af.open_corpus(name, folder, form=form)
+        layouts.open_as(name, form, folder)
     path.unlink()
     with pytest.raises(FileFormatError):
         corpus.fingerprint(file)
@@ -328,27 +335,29 @@ def test_changed_files_are_read_anew(case, layouts, tmp_path):
         corpus.read(corpus.trials.iloc[0])
 
 
-def test_digests_are_computed_once(case, written, monkeypatch):
+def test_digests_are_computed_once(case, written, monkeypatch, layouts):
     from affectrum.corpora import base
 
     name, form = case
-    corpus = af.open_corpus(name, written(name, form), form=form)
+    corpus = layouts.open_as(name, form, written(name, form))
     file = corpus.trials["file"][0]
     calls = []
     real = base.digest_file
     monkeypatch.setattr(base, "digest_file", lambda path: calls.append(path) or real(path))
     first = corpus.fingerprint(file)
-    again = af.open_corpus(name, written(name, form), form=form).fingerprint(file)
+    again = layouts.open_as(name, form, written(name, form)).fingerprint(file)
     assert first == again
     assert len(calls) == 1
 
 
-def test_an_unusable_cache_folder_costs_nothing_but_time(case, written, monkeypatch, tmp_path):
+def test_an_unusable_cache_folder_costs_nothing_but_time(
+    case, written, monkeypatch, tmp_path, layouts
+):
     blocked = tmp_path / "a-file"
     blocked.write_text("")
     monkeypatch.setenv("AFFECTRUM_CACHE", str(blocked))
     name, form = case
-    corpus = af.open_corpus(name, written(name, form), form=form)
+    corpus = layouts.open_as(name, form, written(name, form))
     assert corpus.fingerprint(corpus.trials["file"][0])
 
 
@@ -391,20 +400,23 @@ def test_a_form_that_is_not_there_is_named(case, written):
 
 def test_check_of_a_sound_folder(case, layouts, tmp_path):
     name, form = case
-    writer, _ = layouts.WRITERS[name][form]
-    extra = {} if form == "original" else {"content": "eeg"}
-    folder = writer(tmp_path / name, subjects=(1, 2), **extra)
-    report = af.corpora.check_folder(name, folder, form=form)
+    writer = layouts.WRITERS[name][form].write
+    layout = layouts.WRITERS[name][form]
+    folder = writer(tmp_path / name, subjects=(1, 2), **layout.sound)
+    report = af.corpora.check_folder(name, folder, form=form, options=layout.options)
     assert report.usable
     assert report.of_level("error") == []
+    facts = catalog.get(name)
     # only the subjects that the fixture leaves out
-    assert ["subjects are missing" in p.what for p in report.of_level("warning")] == [True]
+    missing = [] if facts.trials_vary else [True]
+    assert ["subjects are missing" in p.what for p in report.of_level("warning")] == missing
     assert report.found["subjects"] == 2
-    assert report.found["trials"] == 2 * sum(catalog.get(name).trials_per_session)
+    n_trials = layout.n_trials or 2 * sum(facts.trials_per_session)
+    assert report.found["trials"] == n_trials
     assert report.found["trials_read"] == report.found["files"]
     assert json.loads(json.dumps(report.to_dict())) == report.to_dict()
     assert "usable" in str(report)
-    deep = af.open_corpus(name, folder, form=form).check(deep=True)
+    deep = layouts.open_as(name, form, folder).check(deep=True)
     assert deep.usable
     assert deep.found["trials_read"] == deep.found["trials"]
 

@@ -33,6 +33,9 @@ class Clip:
         are rated instead.
     duration_s : float or None
         Seconds of EEG per trial as the corpus documents them.
+    mean_ratings : dict of str to (float, float) or None
+        Published mean and SD over people of each self-report, on the corpus's own scale
+        (keys as in `CorpusFacts.ratings`); None where none are published.
     """
 
     clip: str
@@ -40,6 +43,9 @@ class Clip:
     series: str | None = None
     emotion: str | None = None
     duration_s: float | None = None
+    mean_ratings: dict[str, tuple[float, float]] | None = dataclasses.field(
+        default=None, hash=False
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,8 @@ class CorpusFacts:
     summary : str
         One or two sentences for a newcomer.
     electrodes : tuple of str
-        Canonical 10-05 names, in the order of the file's rows.
+        Canonical 10-05 names, in the order of the file's rows; empty where no source says them
+        (then the reader asks the user).
     electrodes_in_file : tuple of str
         The same as the corpus spells them.
     auxiliary : tuple of str
@@ -66,13 +73,14 @@ class CorpusFacts:
         Sampling rate of the preprocessed signals, Hz.
     raw_sfreq : float
         Sampling rate of the least processed signals that are distributed, Hz.
-    unit : str
-        Unit of the numbers in the preprocessed files.
-    volts_per_unit : float
-        Multiply the numbers of the file by this to get volts.
-    passband_hz : tuple of float
+    unit : str or None
+        Unit of the numbers in the preprocessed files; None where no source says it (then the
+        reader measures or asks).
+    volts_per_unit : float or None
+        Multiply the numbers of the file by this to get volts; None with `unit`.
+    passband_hz : tuple of float or None
         The band that the distributed preprocessed signals keep, Hz.
-    mains_hz : float
+    mains_hz : float or None
         Mains frequency where it was recorded, Hz.
     reference : str or None
         Reference of the preprocessed signals; None where the corpus does not say.
@@ -86,9 +94,22 @@ class CorpusFacts:
         What the order of the rows in the preprocessed files is: ``"presentation"`` or ``"clip"``
         (then the order of presentation has to come from elsewhere).
     label_codes : dict of int to str
-        The vendor's integer codes and the emotion words they stand for; empty for rated corpora.
+        The vendor's integer codes and the emotion words they stand for; empty for corpora whose
+        trials are known by their ratings only. (Where a vendor has words and no codes, they are
+        numbered here in the order in which the vendor lists them.)
     ratings : dict of str to tuple of float
-        Self-reports and the (lowest, highest) point of their scales; empty for labelled corpora.
+        Self-reports and the (lowest, highest) point of their scales; empty where there are none.
+    felt_codes : dict of int to str
+        Codes and words of an emotion that the person chose after the clip (`felt_emotion` in the
+        trial table); empty where the corpus did not ask.
+    plane_from : str
+        What puts trials on the valence-arousal plane: ``"emotion"``, ``"ratings"``, or ``""`` for
+        words where there are `label_codes` and ratings else.
+    trials_vary : bool
+        Whether the numbers of subjects, sessions and trials are only the most that can be there
+        (then fewer are no fault of a folder).
+    session_names : tuple of str
+        The corpus's own names of sessions, in the order of `clips`; empty where they are numbers.
     baseline_s : float
         Seconds before the stimulus that stand at the beginning of each trial in the file.
     n_samples : tuple of tuple of int or None
@@ -104,6 +125,8 @@ class CorpusFacts:
         Terms; whom to ask; the corpus's page; the paper to cite.
     doi : str or None
         DOI of that paper.
+    openneuro : str or None
+        Accession number of an openly licensed data set that `affectrum download` fetches.
     expected_folder : str
         Picture of the folder that the readers accept.
     notes : tuple of str
@@ -121,10 +144,10 @@ class CorpusFacts:
     auxiliary: tuple[str, ...] = ()
     sfreq: float
     raw_sfreq: float
-    unit: str
-    volts_per_unit: float
-    passband_hz: tuple[float, float]
-    mains_hz: float
+    unit: str | None
+    volts_per_unit: float | None
+    passband_hz: tuple[float, float] | None
+    mains_hz: float | None
     reference: str | None
     n_subjects: int
     n_sessions: int
@@ -133,6 +156,10 @@ class CorpusFacts:
     row_order: str
     label_codes: dict[int, str] = dataclasses.field(default_factory=dict, hash=False)
     ratings: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict, hash=False)
+    felt_codes: dict[int, str] = dataclasses.field(default_factory=dict, hash=False)
+    plane_from: str = ""
+    trials_vary: bool = False
+    session_names: tuple[str, ...] = ()
     baseline_s: float
     n_samples: tuple[tuple[int, ...], ...] | None
     feature_windows: dict[float, tuple[tuple[int, ...], ...]] = dataclasses.field(
@@ -148,6 +175,7 @@ class CorpusFacts:
     expected_folder: str
     notes: tuple[str, ...]
     class_schemes: tuple[str, ...]
+    openneuro: str | None = None
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -156,7 +184,9 @@ class CorpusFacts:
 
     @property
     def is_rated(self) -> bool:
-        """Whether trials carry self-reports instead of an emotion word."""
+        """Whether self-reports, not an emotion word, put trials on the plane."""
+        if self.plane_from:
+            return self.plane_from == "ratings"
         return not self.label_codes
 
     def code_of(self, emotion: str) -> int:
@@ -176,8 +206,8 @@ class CorpusFacts:
         )
 
     def session_codes(self, session: int) -> tuple[int, ...]:
-        """Vendor codes of a session's rows (`session` counts from 1); empty for rated corpora."""
-        if self.is_rated:
+        """Vendor codes of a session's rows (`session` counts from 1); empty without codes."""
+        if not self.label_codes:
             return ()
         words = [clip.emotion for clip in self.clips[session - 1]]
         return tuple(self.code_of(word) for word in words if word is not None)

@@ -34,8 +34,7 @@ def corpora(name: str | None = None, /, *, json: bool = False) -> None:
             f"subjects      {facts.n_subjects}",
             f"sessions      {facts.n_sessions} with {_trials(facts.trials_per_session)} trials",
             f"electrodes    {len(facts.electrodes)}: {' '.join(facts.electrodes)}",
-            f"rate          {facts.sfreq:g} Hz, filtered {facts.passband_hz[0]:g}–"
-            f"{facts.passband_hz[1]:g} Hz",
+            f"rate          {facts.sfreq:g} Hz{_band(facts.passband_hz)}",
             f"labels        {_labels(facts)}",
             f"classes       {', '.join(facts.class_schemes)}",
             f"licence       {facts.licence}",
@@ -72,6 +71,10 @@ def corpora(name: str | None = None, /, *, json: bool = False) -> None:
         right=["subjects", "sessions", "electrodes", "Hz"],
         caption="One corpus in full: affectrum corpora NAME",
     )
+
+
+def _band(passband: tuple[float, float] | None) -> str:
+    return "" if passband is None else f", filtered {passband[0]:g}–{passband[1]:g} Hz"
 
 
 def _trials(per_session: tuple[int, ...]) -> str:

@@ -12,18 +12,22 @@ the corpus; nothing else has to be told.
 from __future__ import annotations
 
 from affectrum.corpora.base import Corpus, FeatureInfo
+from affectrum.corpora.options import ReaderOptions
 from affectrum.corpora.problems import CheckReport, Problem
-from affectrum.corpora.registry import check_folder, names, open_corpus, reader
-from affectrum.corpora.table import COLUMNS
+from affectrum.corpora.registry import check_folder, names, open_corpus, reader, recognise
+from affectrum.corpora.table import COLUMNS, EXTRA_COLUMNS
 
 __all__ = [
     "COLUMNS",
+    "EXTRA_COLUMNS",
     "CheckReport",
     "Corpus",
     "FeatureInfo",
     "Problem",
+    "ReaderOptions",
     "check_folder",
     "names",
     "open_corpus",
     "reader",
+    "recognise",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from affectrum import catalog
+from affectrum.catalog import CorpusFacts
 from affectrum.corpora import checks
 from affectrum.corpora.cache import FileCache, digest_file
 from affectrum.corpora.folders import is_simulated, relative
+from affectrum.corpora.options import ReaderOptions, make_options
 from affectrum.corpora.problems import CheckReport, ProblemLog
 from affectrum.corpora.table import TrialHeader, build
 from affectrum.errors import ConfigError, FileFormatError, FolderError, check_option
@@ -60,11 +63,15 @@ class Corpus(ABC):
         One of `forms`, or "auto" for the first of them that is there.
     strict : bool
         Raise if the folder is not usable; `check_folder` passes False.
+    options : ReaderOptions, mapping, path or None
+        What the reader has to be told (see `Options` of the reader), or a YAML file with it.
 
     Attributes
     ----------
     facts : CorpusFacts
         What is known about the corpus without its files.
+    options : ReaderOptions
+        What the reader was told.
     form : str
         Which of `forms` is read.
     channels : tuple of str
@@ -85,16 +92,26 @@ class Corpus(ABC):
     """Those of them that hold signals."""
     reader_version: ClassVar[str] = "1"
     """Rises when the reader returns something else for the same files."""
+    Options: ClassVar[type[ReaderOptions]] = ReaderOptions
+    """What the reader can be told; most readers have nothing to ask."""
 
     def __init__(
-        self, folder: str | Path, *, table: str = "emod", form: str = "auto", strict: bool = True
+        self,
+        folder: str | Path,
+        *,
+        table: str = "emod",
+        form: str = "auto",
+        strict: bool = True,
+        options: ReaderOptions | Mapping[str, Any] | str | Path | None = None,
     ) -> None:
         check_option("form", form, ("auto", *self.forms))
-        self.facts = catalog.get(self.name)
+        self.options = make_options(self.Options, options, self.name)
         self.folder = Path(folder)
+        self.facts = self._find_facts()
         self.channels = self.facts.electrodes
         self._table = table
-        self._cache = FileCache(self.folder, f"{self.name} {self.reader_version}")
+        told = json.dumps(self.options.given(), sort_keys=True)
+        self._cache = FileCache(self.folder, f"{self.name} {self.reader_version} {told}")
         self._frame: pd.DataFrame | None = None
         self._log = ProblemLog()
         self._roots = self.find_forms(self.folder) if self.folder.is_dir() else {}
@@ -121,6 +138,10 @@ class Corpus(ABC):
             )
 
     # what a reader provides
+
+    def _find_facts(self) -> CorpusFacts:
+        """Return what is known about the corpus; most readers find it in the catalogue."""
+        return catalog.get(self.name)
 
     @classmethod
     @abstractmethod
@@ -338,7 +359,13 @@ class Corpus(ABC):
         CheckReport
             What is there and what is wrong.
         """
-        fresh = type(self)(self.folder, table=self._table, form=self.form, strict=False)
+        fresh = type(self)(
+            self.folder,
+            table=self._table,
+            form=self.form or "auto",
+            strict=False,
+            options=self.options,
+        )
         return checks.report(fresh, deep=deep)
 
     def __repr__(self) -> str:

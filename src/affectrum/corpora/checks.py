@@ -145,6 +145,8 @@ def _summary(corpus: Corpus) -> dict[str, Any]:
 
 def _completeness(corpus: Corpus, log: ProblemLog) -> None:
     facts = corpus.facts
+    if facts.trials_vary:
+        return
     per_session = Counter((h.subject, h.session) for h in corpus._headers)
     subjects = {subject for subject, _ in per_session}
     copy = "Copy them from the vendor's archive, or go on without."

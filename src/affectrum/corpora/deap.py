@@ -23,6 +23,7 @@ from affectrum.corpora.deap_ratings import Ratings, read_ratings
 from affectrum.corpora.folders import file_names, find_file, find_folders, matching_files, relative
 from affectrum.corpora.problems import ProblemLog
 from affectrum.corpora.table import TrialHeader
+from affectrum.corpora.units import VOLTS_PER
 from affectrum.errors import FileFormatError
 from affectrum.recordings import mat, pickles
 from affectrum.recordings.biosemi import BdfFile
@@ -162,7 +163,7 @@ class DeapCorpus(Corpus):
                 duration_s=n_samples / self.facts.sfreq,
                 onset_s=self.facts.baseline_s,
                 sfreq=self.facts.sfreq,
-                ratings=(values[row - 1, 0], values[row - 1, 1], values[row - 1, 2]),
+                ratings=dict(zip(catalogued.LABEL_COLUMNS, values[row - 1], strict=True)),
             )
             for row in range(1, n_rows + 1)
         ]
@@ -283,7 +284,7 @@ class DeapCorpus(Corpus):
             stop = start + round(header.duration_s * header.sfreq)
             return handle.read(picks, start - n_before, stop), n_before
         rows = handle[int(header.key), : len(self.channels)]
-        return np.array(rows, dtype=np.float64) * self.facts.volts_per_unit, n_before
+        return np.array(rows, dtype=np.float64) * VOLTS_PER["uV"], n_before
 
 
 def _file_name(suffix: str) -> re.Pattern[str]:

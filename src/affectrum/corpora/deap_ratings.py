@@ -47,10 +47,9 @@ class Ratings:
         """Return the video that was shown at a position, both from 1."""
         return self.videos[trial - 1]
 
-    def ratings_of(self, trial: int) -> tuple[float, float, float]:
-        """Return valence, arousal and dominance of the trial at a position, from 1."""
-        valence, arousal, dominance = self.values[trial - 1][:3]
-        return valence, arousal, dominance
+    def ratings_of(self, trial: int) -> dict[str, float]:
+        """Return the ratings of the trial at a position, from 1, by name."""
+        return dict(zip(catalogued.LABEL_COLUMNS, self.values[trial - 1], strict=True))
 
     def by_video(self, n_videos: int) -> NDArray[np.float64]:
         """Return all ratings in the order of the videos, shape (n_videos, 4)."""

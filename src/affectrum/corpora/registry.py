@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from affectrum import catalog
 from affectrum.corpora import checks
 from affectrum.corpora.base import Corpus
+from affectrum.corpora.options import ReaderOptions
 from affectrum.corpora.problems import CheckReport
 from affectrum.errors import ConfigError, did_you_mean
 
-__all__ = ["check_folder", "module_name", "names", "open_corpus", "reader"]
+__all__ = ["check_folder", "module_name", "names", "open_corpus", "reader", "recognise"]
 
 
 def module_name(corpus: str) -> str:
-    """Return the module of a corpus's reader, e.g. "seed_iv" for "SEED-IV"."""
+    """Return the module of a corpus's reader and twin, e.g. "seed_iv" for "SEED-IV"."""
     return corpus.casefold().replace("-", "_")
 
 
@@ -57,8 +60,33 @@ def reader(name: str) -> type[Corpus]:
     return found
 
 
+def recognise(folder: str | Path) -> tuple[str, ...]:
+    """Return the corpora that a folder can be read as.
+
+    Parameters
+    ----------
+    folder : path
+        Any folder.
+
+    Returns
+    -------
+    tuple of str
+        Names in the catalogue's order; empty if it is no corpus's, several only where folders of
+        several corpora lie side by side.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        return ()
+    return tuple(name for name in names() if reader(name).find_forms(path))
+
+
 def open_corpus(
-    name: str, folder: str | Path, *, table: str = "emod", form: str = "auto"
+    name: str,
+    folder: str | Path,
+    *,
+    table: str = "emod",
+    form: str = "auto",
+    options: ReaderOptions | Mapping[str, Any] | str | Path | None = None,
 ) -> Corpus:
     """Open a corpus folder.
 
@@ -72,6 +100,9 @@ def open_corpus(
         The table that gives emotion words their valence and arousal, see `affectrum.affect`.
     form : str
         Which form of the corpus to read; "auto" takes the preferred one that is there.
+    options : mapping, path or None
+        What the corpus's reader has to be told (see ``reader(name).Options``), or a YAML file
+        with it.
 
     Returns
     -------
@@ -85,11 +116,16 @@ def open_corpus(
     ConfigError
         The name or the form is unknown.
     """
-    return reader(name)(folder, table=table, form=form)
+    return reader(name)(folder, table=table, form=form, options=options)
 
 
 def check_folder(
-    name: str, folder: str | Path, *, form: str = "auto", deep: bool = False
+    name: str,
+    folder: str | Path,
+    *,
+    form: str = "auto",
+    deep: bool = False,
+    options: ReaderOptions | Mapping[str, Any] | str | Path | None = None,
 ) -> CheckReport:
     """Explain a folder: what is there, what is wrong and how to mend it. Raises for no folder.
 
@@ -103,6 +139,8 @@ def check_folder(
         As in `open_corpus`.
     deep : bool
         Read the signals of all trials instead of one trial per file.
+    options : mapping, path or None
+        As in `open_corpus`.
 
     Returns
     -------
@@ -114,4 +152,4 @@ def check_folder(
     ConfigError
         The name or the form is unknown.
     """
-    return checks.report(reader(name)(folder, form=form, strict=False), deep=deep)
+    return checks.report(reader(name)(folder, form=form, strict=False, options=options), deep=deep)

@@ -21,6 +21,7 @@ from affectrum.corpora.base import Corpus, FeatureInfo
 from affectrum.corpora.folders import file_names, relative
 from affectrum.corpora.problems import ProblemLog
 from affectrum.corpora.table import TrialHeader
+from affectrum.corpora.units import VOLTS_PER
 from affectrum.errors import FileFormatError
 from affectrum.recordings import mat
 
@@ -216,7 +217,7 @@ class SeedFamilyCorpus(Corpus):
         self, handle: mat.MatFile, header: TrialHeader
     ) -> tuple[np.ndarray[Any, Any], int]:
         values = handle.read(header.key)
-        volts = values[:, _n_dropped(values.shape[1], header.sfreq) :] * self.facts.volts_per_unit
+        volts = values[:, _n_dropped(values.shape[1], header.sfreq) :] * VOLTS_PER["uV"]
         return np.ascontiguousarray(volts, dtype=np.float64), 0
 
     def _features(self) -> dict[str, FeatureInfo]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affectrum.catalog import CorpusFacts
+from affectrum.catalog import Clip, CorpusFacts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "TrialHeader", "build", "validate"]
+__all__ = ["COLUMNS", "EXTRA_COLUMNS", "TrialHeader", "build", "validate"]
 
 COLUMNS: Final[dict[str, str]] = {
     "corpus": "str",
@@ -44,7 +44,21 @@ COLUMNS: Final[dict[str, str]] = {
 layout does not tell). ``onset_s`` is where the stimulus begins within what ``file`` and ``key``
 name; what lies before is the baseline. ``sfreq`` is missing where a folder holds features only.
 Missing is missing, never 0.
+
+After these columns stand those of `EXTRA_COLUMNS` that the corpus fills and one ``rating_{name}``
+(float64) for each further self-report of the corpus, in the order of the catalogue.
 """
+
+EXTRA_COLUMNS: Final[dict[str, str]] = {
+    "session_name": "str",
+    "felt_emotion": "str",
+    "clip_valence": "float64",
+    "clip_arousal": "float64",
+}
+"""Columns that only some corpora fill: the corpus's own name of the session, the emotion word that
+the person chose, and the clip's published mean ratings on the corpus's own scale."""
+
+_PLANE_RATINGS: Final = ("valence", "arousal", "dominance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +85,16 @@ class TrialHeader:
         Where it begins within the trial or recording.
     sfreq : float
         Sampling rate in Hz; NaN for features.
-    ratings : tuple of float or None
-        Valence, arousal, dominance on the corpus's own scale.
+    ratings : dict of str to float or None
+        Self-reports on the corpus's own scales, keys as in the catalogue's `ratings`.
+    clip : Clip or None
+        The clip itself, where `clip_row` in the catalogue's session of the same number is not it.
+    emotion : str or None
+        The emotion word of this trial where it is not the clip's.
+    felt_emotion : str or None
+        The emotion word that the person chose.
+    session_name : str or None
+        The corpus's own name of the session where it is not `session`.
     """
 
     subject: int
@@ -86,7 +108,17 @@ class TrialHeader:
     duration_s: float
     onset_s: float
     sfreq: float
-    ratings: tuple[float, float, float] | None = None
+    ratings: Mapping[str, float] | None = None
+    clip: Clip | None = None
+    emotion: str | None = None
+    felt_emotion: str | None = None
+    session_name: str | None = None
+
+    def clip_in(self, facts: CorpusFacts) -> Clip | None:
+        """Return the clip that was shown, None where the folder does not tell."""
+        if self.clip is not None or self.clip_row is None:
+            return self.clip
+        return facts.clips[self.session - 1][self.clip_row - 1]
 
 
 def build(
@@ -108,17 +140,16 @@ def build(
     Returns
     -------
     DataFrame
-        The columns of `COLUMNS`; rows by subject, session, row.
+        The columns of `COLUMNS` and those that the corpus adds; rows by subject, session, row.
     """
     import pandas as pd
 
     headers = sorted(headers, key=lambda h: (h.subject, h.session, h.row))
-    clips = [
-        facts.clips[h.session - 1][h.clip_row - 1] if h.clip_row is not None else None
-        for h in headers
-    ]
-    nothing = (np.nan, np.nan, np.nan)
-    ratings = np.array([h.ratings or nothing for h in headers], float).reshape(-1, 3)
+    clips = [h.clip_in(facts) for h in headers]
+    names = (*_PLANE_RATINGS, *(name for name in facts.ratings if name not in _PLANE_RATINGS))
+    ratings = np.array(
+        [[(h.ratings or {}).get(name, np.nan) for name in names] for h in headers], float
+    ).reshape(-1, len(names))
     columns: dict[str, Any] = {
         "corpus": [facts.name] * len(headers),
         "simulated": [simulated] * len(headers),
@@ -141,17 +172,43 @@ def build(
             name: [None if clip is None else getattr(clip, name) for clip in clips]
             for name in ("clip", "film", "series", "emotion")
         },
-        "rating_valence": ratings[:, 0],
-        "rating_arousal": ratings[:, 1],
-        "rating_dominance": ratings[:, 2],
+        **{f"rating_{name}": ratings[:, position] for position, name in enumerate(names)},
     }
+    columns["emotion"] = [
+        word if h.emotion is None else h.emotion
+        for h, word in zip(headers, columns["emotion"], strict=True)
+    ]
     plane = _plane(columns["emotion"], ratings, facts, table)
     columns["valence"], columns["arousal"] = plane[:, 0], plane[:, 1]
+    columns |= _extras(headers, clips)
+    dtypes = {
+        **COLUMNS,
+        **{name: dtype for name, dtype in EXTRA_COLUMNS.items() if name in columns},
+        **{f"rating_{name}": "float64" for name in names if f"rating_{name}" not in COLUMNS},
+    }
     frame = pd.DataFrame(
-        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in dtypes.items()}
     )
     validate(frame)
     return frame
+
+
+def _extras(headers: Sequence[TrialHeader], clips: Sequence[Clip | None]) -> dict[str, Any]:
+    """Return those of `EXTRA_COLUMNS` that hold anything."""
+    found: dict[str, Any] = {
+        "session_name": [h.session_name for h in headers],
+        "felt_emotion": [h.felt_emotion for h in headers],
+    }
+    for axis in ("valence", "arousal"):
+        found[f"clip_{axis}"] = [
+            clip.mean_ratings[axis][0]
+            if clip is not None and clip.mean_ratings and axis in clip.mean_ratings
+            else None
+            for clip in clips
+        ]
+    return {
+        name: values for name, values in found.items() if any(value is not None for value in values)
+    }
 
 
 def _plane(
@@ -184,11 +241,16 @@ def validate(frame: pd.DataFrame) -> None:
     ValueError
         Columns, dtypes or identities are wrong. A reader that causes this has a fault.
     """
-    if list(frame.columns) != list(COLUMNS):
-        raise ValueError(f"Trial table columns are {list(frame.columns)}; expected {list(COLUMNS)}")
+    first = list(frame.columns[: len(COLUMNS)])
+    if first != list(COLUMNS):
+        raise ValueError(f"Trial table columns are {first}; expected {list(COLUMNS)}")
+    further = {
+        name: EXTRA_COLUMNS.get(name, "float64" if name.startswith("rating_") else "no such column")
+        for name in frame.columns[len(COLUMNS) :]
+    }
     wrong = {
         name: str(frame[name].dtype)
-        for name, dtype in COLUMNS.items()
+        for name, dtype in {**COLUMNS, **further}.items()
         if str(frame[name].dtype) != dtype
     }
     if wrong:

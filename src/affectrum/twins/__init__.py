@@ -11,13 +11,13 @@ from affectrum.twins.settings import SIZES, TwinSettings
 
 if TYPE_CHECKING:
     from affectrum.twins.generator import TwinGenerator
-    from affectrum.twins.write import twin_truth, write_twin
+    from affectrum.twins.write import names, twin_truth, write_twin
 
-__all__ = ["SIZES", "TwinGenerator", "TwinSettings", "twin_truth", "write_twin"]
+__all__ = ["SIZES", "TwinGenerator", "TwinSettings", "names", "twin_truth", "write_twin"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("twin_truth", "write_twin"):
+    if name in ("names", "twin_truth", "write_twin"):
         from affectrum.twins import write
 
         return getattr(write, name)

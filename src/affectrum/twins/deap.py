@@ -39,7 +39,11 @@ _SENSORS = ("GSR1", "GSR2", "Erg1", "Erg2", "Resp", "Plet", "Temp")
 
 def jobs(layout: Layout) -> Iterator[Job]:
     """Yield every file of the twin."""
-    yield Job(Path("metadata_csv") / "participant_ratings.csv", partial(_write_ratings, layout))
+    yield Job(
+        Path("metadata_csv") / "participant_ratings.csv",
+        partial(_write_ratings, layout),
+        small=True,
+    )
     writers = {"python": _write_python, "matlab": _write_matlab, "original": _write_original}
     suffix = {"python": "dat", "matlab": "mat", "original": "bdf"}
     folders = {

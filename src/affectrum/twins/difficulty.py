@@ -175,7 +175,7 @@ def make_task(
     facts = generator.facts
     electrodes = catalog.get("DEAP").electrodes if common else facts.electrodes
     cap = replace(generator.cap, electrodes=electrodes)
-    bands = _FOUR_BANDS if common or facts.passband_hz[0] > 1 else _FIVE_BANDS
+    bands = _FOUR_BANDS if common or (facts.passband_hz or (0, 0))[0] > 1 else _FIVE_BANDS
     parts: list[dict[str, Any]] = []
     trials = (
         (subject, session, row)

@@ -157,6 +157,7 @@ class TwinGenerator:
             faults.append(f"'trial_seconds' must be at least 2, received {trial_seconds}")
         if faults:
             raise ConfigError("The twin can't be drawn: " + "; ".join(faults) + ".")
+        self._mains_hz = self.facts.mains_hz or 50.0
         self.profile = profile_of(self.facts.name, self.settings)
         self._points = [clip_points(clips, seed) for clips in self.facts.clips]
         self._signature_sd = signature_sd(self.settings, self.profile)
@@ -169,7 +170,7 @@ class TwinGenerator:
         return Cap(
             electrodes=self.facts.electrodes,
             sfreq=self.facts.sfreq,
-            passband=self.facts.passband_hz,
+            passband=self.facts.passband_hz or (0.1, 0.45 * self.facts.sfreq),
             reference=self.profile.reference,
             eye_gain=self.profile.eye_residual,
         )
@@ -363,14 +364,14 @@ class TwinGenerator:
         generators = [derive_rng(self.seed, "noise", *identity, name) for name in names]
         phases = np.array([g.uniform(0.0, 2 * np.pi) for g in generators])
         mains_uv = settings.mains_uv * self.profile.mains
-        kept = float(passband_response(np.array([self.facts.mains_hz]), cap.passband)[0])
+        kept = float(passband_response(np.array([self._mains_hz]), cap.passband)[0])
         hum = mains_uv * kept * np.array([np.exp(0.5 * g.standard_normal()) for g in generators])
         noise_uv = settings.sensor_noise_uv * self.profile.noise
         white = noise_uv * np.array([recording.electrode_noise[name] for name in names])
         white[[name in recording.bad for name in names]] *= _BAD_NOISE
         noise = shaper.electrode_noise(generators, white, settings.drift_uv)
         if mains_uv > 0:
-            noise += artefacts.mains(phases, hum, self.facts.mains_hz, seconds, shaper.sfreq)
+            noise += artefacts.mains(phases, hum, self._mains_hz, seconds, shaper.sfreq)
         return noise
 
     def _patches(

@@ -27,10 +27,13 @@ class Job:
         Where it goes, relative to the twin's folder.
     write : callable
         Writes it, given the absolute path.
+    small : bool
+        Whether it is written anew each time: labels and tables grow with the subjects.
     """
 
     path: Path
     write: Callable[[Path], None]
+    small: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,27 @@ PROFILES: dict[str, CorpusProfile] = {
     "DEAP": CorpusProfile(
         gain=0.90, noise=1.2, effect=0.85, reference="average", eye_residual=0.1, mains=0.4
     ),
+    # the same cap and laboratory as SEED; SEED-VII was notched
+    "SEED-V": CorpusProfile(reference=(10.0, 180.0)),
+    "SEED-VII": CorpusProfile(reference=(10.0, 180.0), mains=0.2),
+    "SEED-FRA": CorpusProfile(noise=1.1, reference=(10.0, 180.0)),
+    "SEED-GER": CorpusProfile(noise=1.1, reference=(10.0, 180.0)),
+    # saline sensors of a headset, references behind the ears
+    "DREAMER": CorpusProfile(noise=1.6, effect=0.85, reference=(110.0, -95.0)),
+    "AMIGOS": CorpusProfile(
+        noise=1.6, effect=0.85, reference="average", eye_residual=0.6, mains=0.2
+    ),
+    "GAMEEMO": CorpusProfile(noise=1.6, effect=0.85, reference=(110.0, -95.0)),
+    # cleaned by independent components, common average
+    "FACED": CorpusProfile(noise=1.1, reference="average", eye_residual=0.1, mains=0.3),
+    "THU-EP": CorpusProfile(noise=1.1, reference="average", eye_residual=0.1, mains=0.3),
+    "EmoEEG-MC": CorpusProfile(noise=1.1, reference="average", eye_residual=0.1, mains=0.3),
+    # active electrodes without processing
+    "MAHNOB-HCI": CorpusProfile(gain=0.95, noise=1.1, reference=(15.0, -140.0)),
+    "MPED": CorpusProfile(reference=(10.0, 180.0)),
+    "EAV": CorpusProfile(effect=0.9, reference="average"),
+    "DENS": CorpusProfile(noise=1.2, reference=(0.0, 0.0)),
+    "ds002721": CorpusProfile(effect=0.8, reference=(23.0, 90.0)),
 }
 
 

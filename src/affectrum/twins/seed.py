@@ -16,12 +16,20 @@ from affectrum.twins.generator import TwinGenerator
 from affectrum.twins.jobs import Job, Layout, initials, to_file_values
 from affectrum.twins.vendor_features import trial_features
 
-__all__ = ["DEFAULT_FORMS", "FORMS", "feature_pairs", "frontal_posterior_pairs", "jobs"]
+__all__ = [
+    "DEFAULT_FORMS",
+    "FORMS",
+    "MIN_SECONDS",
+    "feature_pairs",
+    "frontal_posterior_pairs",
+    "jobs",
+]
 
 FloatArray = NDArray[np.float64]
 
 FORMS = ("preprocessed", "features", "features-4s")
 DEFAULT_FORMS = ("preprocessed",)
+MIN_SECONDS = {"features-4s": 5.0}
 
 _README = """\
 Preprocessed_EEG: EEG of 15 film clips per session, 200 Hz, band 0-75 Hz, microvolts.
@@ -69,8 +77,8 @@ def jobs(layout: Layout) -> Iterator[Job]:
     }
     for form in layout.forms:
         folder = folders[form]
-        yield Job(folder / "label.mat", partial(_write_labels, layout))
-        yield Job(folder / "readme.txt", lambda path: write_text(path, _README))
+        yield Job(folder / "label.mat", partial(_write_labels, layout), small=True)
+        yield Job(folder / "readme.txt", lambda path: write_text(path, _README), small=True)
         for subject in layout.subjects:
             for session in layout.sessions:
                 name = f"{facts.FILES[session - 1][subject - 1]}.mat"

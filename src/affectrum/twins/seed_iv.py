@@ -11,16 +11,17 @@ from affectrum.twins import seed
 from affectrum.twins.files import write_mat, write_text
 from affectrum.twins.jobs import Job, Layout
 
-__all__ = ["DEFAULT_FORMS", "FORMS", "jobs"]
+__all__ = ["DEFAULT_FORMS", "FORMS", "MIN_SECONDS", "jobs"]
 
 FORMS = ("raw", "features")
 DEFAULT_FORMS = ("raw",)
 WINDOW_S = 4.0
+MIN_SECONDS = {"features": 5.0}
 
 
 def jobs(layout: Layout) -> Iterator[Job]:
     """Yield every file of the twin."""
-    yield Job(Path("ReadMe.txt"), _write_readme)
+    yield Job(Path("ReadMe.txt"), _write_readme, small=True)
     for form in layout.forms:
         top = Path("eeg_raw_data" if form == "raw" else "eeg_feature_smooth")
         for subject in layout.subjects:

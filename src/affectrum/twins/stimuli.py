@@ -44,6 +44,21 @@ _FACED_WORDS: dict[str, tuple[str, ...]] = {
     "happy": ("amusement", "joy"),
     "disgust": ("disgust",),
     "anger": ("anger",),
+    "sadness": ("sadness",),
+    "joy": ("joy",),
+    "happiness": ("joy",),
+    "amusement": ("amusement",),
+    "funny": ("amusement",),
+    "inspiration": ("inspiration",),
+    "tenderness": ("tenderness",),
+    "horror": ("fear",),
+    # FACED has no such clips; what comes nearest, by our choice
+    "surprise": ("fear", "amusement"),
+    "excitement": ("inspiration", "amusement"),
+    "calmness": ("neutral", "tenderness"),
+    "calm": ("neutral", "tenderness"),
+    "relaxed": ("neutral", "tenderness"),
+    "boring": ("neutral",),
 }
 
 # Clips without an emotion word (rated corpora): ten per quadrant of the plane, as DEAP's were

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -11,18 +13,15 @@ from typing import Any
 
 from affectrum import catalog
 from affectrum.errors import ConfigError, FolderError, check_option
-from affectrum.twins import deap, seed, seed_iv
 from affectrum.twins.files import write_text
 from affectrum.twins.generator import TwinGenerator
 from affectrum.twins.jobs import Job, Layout
 from affectrum.twins.settings import TwinSettings
 
-__all__ = ["MARK", "TRUTH", "twin_truth", "write_twin"]
+__all__ = ["MARK", "TRUTH", "names", "twin_truth", "write_twin"]
 
 MARK = "SIMULATED.txt"
 TRUTH = "simulated_truth.json"
-
-_WRITERS = {"SEED": seed, "SEED-IV": seed_iv, "DEAP": deap}
 
 _MARK_TEXT = """\
 SIMULATED DATA
@@ -34,6 +33,18 @@ about which method is better on real recordings.
 """
 
 Progress = Callable[[int, int, str], object]
+
+
+def module_name(corpus: str) -> str:
+    """Return the module of a corpus's twin, e.g. "seed_iv" for "SEED-IV"."""
+    return corpus.casefold().replace("-", "_")
+
+
+def names() -> tuple[str, ...]:
+    """Return the corpora that twins can be written of: those with a module named after them."""
+    package = importlib.import_module("affectrum.twins")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    return tuple(name for name in catalog.names() if module_name(name) in modules)
 
 
 def write_twin(
@@ -62,8 +73,8 @@ def write_twin(
 
     Parameters
     ----------
-    corpus : {"SEED", "SEED-IV", "DEAP"}
-        Whose layout.
+    corpus : str
+        Whose layout; `names` lists them.
     folder : path
         An empty or new folder, or one with an earlier twin of the same seed and settings.
     subjects, sessions : int or sequence of int, optional
@@ -75,8 +86,8 @@ def write_twin(
     settings : TwinSettings, optional
         The dials of the generative model; the defaults when missing.
     forms : sequence of str, optional
-        SEED: preprocessed, features, features-4s. SEED-IV: raw, features. DEAP: python, matlab,
-        original. The first when missing.
+        The vendor's forms to write, e.g. preprocessed, features and features-4s of SEED; the
+        first when missing. A name that is not there is answered with those that are.
     workers : int
         Files written at a time (threads; the work is in compiled code that runs in parallel).
     progress : callable, optional
@@ -105,8 +116,8 @@ def write_twin(
     """
     settings = settings if settings is not None else TwinSettings()
     facts = catalog.get(corpus)
-    check_option("corpus", facts.name, tuple(_WRITERS))
-    writer = _WRITERS[facts.name]
+    check_option("corpus", facts.name, names())
+    writer = importlib.import_module(f"affectrum.twins.{module_name(facts.name)}")
     generator = TwinGenerator(facts.name, settings, seed, trial_seconds)
     layout = Layout(
         generator=generator,
@@ -116,7 +127,7 @@ def write_twin(
         tree=tree,
         compress=compress,
     )
-    _check_options(layout, writer.FORMS, workers)
+    _check_options(layout, writer.FORMS, getattr(writer, "MIN_SECONDS", {}), workers)
     target = Path(folder)
     layout = _claim_folder(target, layout)
     jobs = list(writer.jobs(layout))
@@ -138,19 +149,21 @@ def _numbers(name: str, value: int | Sequence[int] | None, available: int) -> tu
     return tuple(sorted(dict.fromkeys(numbers)))
 
 
-def _check_options(layout: Layout, forms: tuple[str, ...], workers: int) -> None:
+def _check_options(
+    layout: Layout, forms: tuple[str, ...], shortest: dict[str, float], workers: int
+) -> None:
     for form in layout.forms:
         check_option("forms", form, forms)
     check_option("tree", layout.tree, ("new", "old"))
     if workers < 1:
         raise ConfigError(f"'workers' must be at least 1, received {workers}.")
     seconds = layout.generator.trial_seconds
-    long_windows = {"features-4s"} if layout.generator.facts.name == "SEED" else {"features"}
-    if seconds is not None and seconds < 5 and long_windows & set(layout.forms):
-        raise ConfigError(
-            f"The shipped features have windows of 4 s: 'trial_seconds' must be at least 5 for "
-            f"the form {sorted(long_windows & set(layout.forms))[0]!r}, received {seconds}."
-        )
+    for form in layout.forms:
+        if seconds is not None and seconds < shortest.get(form, 0.0):
+            raise ConfigError(
+                f"'trial_seconds' must be at least {shortest[form]:g} for the form {form!r} (a "
+                f"window of its features, 4 s long, must fit), received {seconds}."
+            )
 
 
 def _claim_folder(target: Path, layout: Layout) -> Layout:
@@ -300,7 +313,7 @@ def _run(jobs: list[Job], target: Path, workers: int, progress: Progress | None)
 
     # label and rating files are small and may have grown: always written; a large file that is
     # there is complete, since it was renamed into place
-    waiting = [job for job in jobs if _is_small(job) or not (target / job.path).exists()]
+    waiting = [job for job in jobs if job.small or not (target / job.path).exists()]
     done = len(jobs) - len(waiting)
 
     def write(job: Job) -> str:
@@ -327,7 +340,3 @@ def _run(jobs: list[Job], target: Path, workers: int, progress: Progress | None)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-
-
-def _is_small(job: Job) -> bool:
-    return job.path.name in ("label.mat", "participant_ratings.csv") or job.path.suffix == ".txt"
