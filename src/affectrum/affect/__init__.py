@@ -14,10 +14,12 @@ from affectrum.affect.plane import (
     rating_to_plane,
     to_valence_arousal,
 )
-from affectrum.affect.schemes import POLARITY, SCHEMES, ClassScheme, SchemeReport, get_scheme
+from affectrum.affect.ready import POLARITY, SCHEMES, get_scheme, schemes_of
+from affectrum.affect.schemes import LABELS, ClassScheme, SchemeReport
 from affectrum.affect.tables import OWN, TABLES, VAPoint, VATable, get_table, register_table
 
 __all__ = [
+    "LABELS",
     "OWN",
     "POLARITY",
     "SCHEMES",
@@ -32,5 +34,6 @@ __all__ = [
     "plane_to_emod",
     "rating_to_plane",
     "register_table",
+    "schemes_of",
     "to_valence_arousal",
 ]
