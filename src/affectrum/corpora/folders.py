@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +45,12 @@ def file_names(folder: Path) -> list[str]:
     return [entry.name for entry in _children(folder)]
 
 
-def find_folders(top: Path, names: Iterable[str], depth: int = SEARCH_DEPTH) -> dict[str, Path]:
+def find_folders(
+    top: Path,
+    names: Iterable[str],
+    depth: int = SEARCH_DEPTH,
+    accept: Callable[[Path], bool] | None = None,
+) -> dict[str, Path]:
     """Find folders by name, the top folder included, nearest first.
 
     Parameters
@@ -56,6 +61,8 @@ def find_folders(top: Path, names: Iterable[str], depth: int = SEARCH_DEPTH) -> 
         Wanted names; case does not matter.
     depth : int
         How many levels below `top` are searched.
+    accept : callable, optional
+        Looks into a folder of a wanted name; one that it refuses is passed over.
 
     Returns
     -------
@@ -66,8 +73,8 @@ def find_folders(top: Path, names: Iterable[str], depth: int = SEARCH_DEPTH) -> 
     found: dict[str, Path] = {}
     for folder in _folders(top, depth):
         name = wanted.get(folder.name.casefold())
-        if name is not None:
-            found.setdefault(name, folder)
+        if name is not None and name not in found and (accept is None or accept(folder)):
+            found[name] = folder
     return found
 
 

@@ -147,7 +147,12 @@ class BdfFile:
         return values[:, start - first * self._per_record : stop - first * self._per_record]
 
     def read(
-        self, picks: Sequence[int], start: int = 0, stop: int | None = None
+        self,
+        picks: Sequence[int],
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        volts_per_unit: float | None = None,
     ) -> np.ndarray[Any, Any]:
         """Read a stretch of some channels.
 
@@ -157,6 +162,9 @@ class BdfFile:
             Positions of the channels in the file, from 0.
         start, stop : int
             First sample, and the one behind the last; the whole recording by default.
+        volts_per_unit : float, optional
+            For headers whose units are wrong or missing: what a unit is in volts (1 gives the
+            numbers as they are).
 
         Returns
         -------
@@ -168,10 +176,15 @@ class BdfFile:
         FileFormatError
             The stretch reaches beyond the file, or a channel's unit is no voltage.
         """
-        for pick in picks:
-            if self.units[pick].lower() not in _VOLTS:
-                raise self._error(f"channel {self.names[pick]!r} has the unit {self.units[pick]!r}")
-        volts = np.array([_VOLTS[self.units[pick].lower()] for pick in picks])
+        if volts_per_unit is None:
+            for pick in picks:
+                if self.units[pick].lower() not in _VOLTS:
+                    raise self._error(
+                        f"channel {self.names[pick]!r} has the unit {self.units[pick]!r}"
+                    )
+            volts = np.array([_VOLTS[self.units[pick].lower()] for pick in picks])
+        else:
+            volts = np.full(len(picks), volts_per_unit)
         values = self._integers(picks, start, self.n_samples if stop is None else stop)
         indices = list(picks)
         gain, shift = self._gain[indices] * volts, self._shift[indices] * volts
