@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -66,7 +67,15 @@ def test_faced_values_are_means_over_clips_on_zero_to_seven():
     assert entries["anger"].sd_valence == pytest.approx(spread)
 
 
-@pytest.mark.parametrize("name", sorted(affect.TABLES))
+# What a table has no word and no synonym for; these trials are missing on the plane.
+LACKING = {
+    "emod": {"inspiration", "tenderness", "calmness", "calm", "relaxed", "excitement", "boring"},
+    "faced-measured": {"surprise", "calmness", "calm", "relaxed", "excitement", "boring"},
+    "warriner": set(),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LACKING))
 def test_every_value_is_on_the_plane_and_says_where_it_is_from(name):
     table = affect.TABLES[name]
     assert table.name == name
@@ -74,8 +83,107 @@ def test_every_value_is_on_the_plane_and_says_where_it_is_from(name):
         assert abs(point.valence) <= 1
         assert abs(point.arousal) <= 1
         assert point.source, word
-    for corpus in catalog.names():
-        assert not table.lacks(catalog.get(corpus).emotions)
+    words = {word for corpus in catalog.names() for word in catalog.get(corpus).emotions}
+    assert set(table.lacks(sorted(words))) == LACKING[name] & words
+
+
+@pytest.mark.parametrize(
+    ("table", "word", "stand_in"),
+    [
+        ("emod", "horror", "fear"),
+        ("faced-measured", "horror", "fear"),
+        ("emod", "amusement", "funny"),
+        ("warriner", "calmness", "calm"),
+        ("faced-measured", "happy", "joy"),
+        ("faced-measured", "negative", "sadness"),
+    ],
+)
+def test_a_synonym_is_marked_as_our_reading(table, word, stand_in):
+    entries = affect.TABLES[table].entries
+    assert entries[word].valence == entries[stand_in].valence
+    assert entries[word].arousal == entries[stand_in].arousal
+    assert f"{word!r} read as {stand_in!r} (our reading)" in entries[word].source
+    assert "our reading" not in entries[stand_in].source
+
+
+def test_what_a_table_measured_is_not_read_as_anything_else():
+    entries = affect.TABLES["warriner"].entries
+    for word, (valence, arousal) in {
+        "boring": (2.71, 2.85),
+        "bored": (2.95, 3.65),
+        "relaxed": (7.25, 2.49),
+        "calm": (6.89, 1.67),
+        "horror": (3.38, 6.13),
+        "excitement": (7.62, 6.21),
+        "excited": (8.11, 6.43),
+    }.items():
+        assert entries[word].valence == pytest.approx((valence - 5) / 4)
+        assert entries[word].arousal == pytest.approx((arousal - 5) / 4)
+        assert "our reading" not in entries[word].source
+
+
+def test_words_that_are_in_no_table_by_a_synonym_stay_missing():
+    found = affect.to_valence_arousal(
+        ["inspiration", "tenderness"],
+        corpus=None,
+        table={"inspiration": (0, 0), "tenderness": (0, 0)},
+    )
+    assert np.isfinite(found).all()
+    for word in ("inspiration", "calm", "surprise"):
+        lacking = [name for name, words in LACKING.items() if word in words]
+        for name in lacking:
+            assert word not in affect.TABLES[name].entries
+
+
+@pytest.mark.parametrize(
+    ("scale", "to_grid"),
+    [
+        ((1, 9), lambda x: x - 1),  # DEAP, AMIGOS, MAHNOB-HCI
+        ((1, 5), lambda x: (x - 1) * 2),  # DREAMER
+    ],
+)
+def test_the_map_of_ratings_is_emods_before_it_rounds(scale, to_grid):
+    ratings = np.linspace(*scale, 33)
+    plane = affect.rating_to_plane(ratings, scale)
+    np.testing.assert_allclose(affect.plane_to_emod(plane) + 4, to_grid(ratings), atol=1e-12)
+
+
+def test_emod_regions_by_hand():
+    words = ["neutral", "sad", "fear", "anger", "disgust", "surprise", "happy", "funny"]
+    va = affect.to_valence_arousal(words, corpus=None, table="emod")
+    assert affect.emod_regions(va).tolist() == [4, 4, 7, 7, 3, 7, 8, 5]
+    corners = [(-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0), (np.nan, 0), (-0.26, 0.0)]
+    assert affect.emod_regions(corners).tolist() == [0, 2, 6, 8, 4, -1, 3]
+
+
+@pytest.fixture
+def both(monkeypatch):
+    """Add a corpus whose trials have words, ratings and a word that was felt."""
+    facts = dataclasses.replace(
+        catalog.get("DEAP"),
+        name="BOTH",
+        label_codes={0: "calm", 1: "fear", 2: "joy"},
+        felt_codes={0: "neutral", 11: "amusement"},
+        ratings={"arousal": (1.0, 5.0), "valence": (0.0, 7.0)},
+        plane_from="ratings",
+    )
+    monkeypatch.setitem(catalog._BY_FOLDED, "both", facts)
+    return facts
+
+
+@pytest.mark.usefixtures("both")
+def test_a_corpus_with_words_and_ratings_takes_either():
+    # the pairs are always [valence, arousal], whatever the order in the catalogue
+    found = affect.to_valence_arousal([(7.0, 1.0), (3.5, np.nan)], corpus="both")
+    np.testing.assert_array_equal(found, [(1, -1), (0, np.nan)])
+    found = affect.to_valence_arousal(["fear", "calm", "amusement"], corpus="both", table="emod")
+    np.testing.assert_array_equal(found, [(-0.25, 0.5), (np.nan, np.nan), (0.5, 0.25)])
+    found = affect.to_valence_arousal([1, 2], corpus="both", table="emod")
+    np.testing.assert_array_equal(found, [(-0.25, 0.5), (0.75, 0.5)])
+    with pytest.raises(LabelError, match=r"or emotion words.*received shape \(1, 3\)"):
+        affect.to_valence_arousal([(1, 2, 3)], corpus="both")
+    with pytest.raises(LabelError, match="BOTH has no label 'bliss'"):
+        affect.to_valence_arousal(["bliss"], corpus="both")
 
 
 def test_codes_give_what_words_give():

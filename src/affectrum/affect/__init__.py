@@ -9,6 +9,7 @@ or ratings) into classes that corpora can share.
 from __future__ import annotations
 
 from affectrum.affect.plane import (
+    emod_regions,
     emod_to_plane,
     plane_to_emod,
     rating_to_plane,
@@ -28,6 +29,7 @@ __all__ = [
     "SchemeReport",
     "VAPoint",
     "VATable",
+    "emod_regions",
     "emod_to_plane",
     "get_scheme",
     "get_table",

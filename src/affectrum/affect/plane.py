@@ -16,7 +16,14 @@ from affectrum.errors import LabelError, did_you_mean
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["emod_to_plane", "facts_of", "plane_to_emod", "rating_to_plane", "to_valence_arousal"]
+__all__ = [
+    "emod_regions",
+    "emod_to_plane",
+    "facts_of",
+    "plane_to_emod",
+    "rating_to_plane",
+    "to_valence_arousal",
+]
 
 
 def plane_to_emod(va: ArrayLike) -> NDArray[np.float64]:
@@ -40,6 +47,29 @@ def plane_to_emod(va: ArrayLike) -> NDArray[np.float64]:
 def emod_to_plane(va: ArrayLike) -> NDArray[np.float64]:
     """Convert from EMOD's -4..4 to the plane (-1..1); the inverse of `plane_to_emod`."""
     return np.asarray(va, dtype=np.float64) / 4.0
+
+
+def emod_regions(va: ArrayLike) -> NDArray[np.int64]:
+    """Return the macro region of the plane that EMOD's sampler draws from.
+
+    EMOD puts valence and arousal on 0..8, rounds down to whole levels and joins three levels of
+    each axis: region ``valence // 3 + 3 * (arousal // 3)`` (arXiv:2511.05863).
+
+    Parameters
+    ----------
+    va : array_like, shape (..., 2)
+        Valence and arousal, -1..1; NaN where missing.
+
+    Returns
+    -------
+    ndarray of int64, shape (...)
+        0 (unpleasant, calm) to 8 (pleasant, excited), 4 in the middle; -1 where either is missing.
+    """
+    levels = np.floor(4.0 + plane_to_emod(va))
+    missing = np.isnan(levels).any(axis=-1)
+    thirds = np.where(np.isnan(levels), 0.0, levels).astype(np.int64) // 3
+    regions: NDArray[np.int64] = np.where(missing, -1, thirds[..., 0] + 3 * thirds[..., 1])
+    return regions
 
 
 def rating_to_plane(ratings: ArrayLike, scale: tuple[float, float]) -> NDArray[np.float64]:
@@ -112,7 +142,7 @@ def _as_words(labels: Any, facts: CorpusFacts | None) -> list[str | None]:
             if not word:
                 words.append(None)
                 continue
-            if facts is not None and word not in facts.emotions:
+            if facts is not None and word not in (*facts.emotions, *facts.felt_codes.values()):
                 problems[repr(label)] = None
             words.append(word)
         elif _is_missing(label):
@@ -157,13 +187,14 @@ def to_valence_arousal(
     Parameters
     ----------
     labels : array_like, shape (n,) or (n, 2)
-        Emotion words or the vendor's integer codes of a labelled corpus, shape (n,), None or NaN
-        where missing; or ratings [valence, arousal] of a rated corpus on its own scale, shape
-        (n, 2), NaN where missing.
+        Emotion words or the vendor's integer codes, shape (n,), None or NaN where missing; or
+        ratings [valence, arousal] on the corpus's own scale, shape (n, 2), NaN where missing. A
+        corpus that has words and ratings takes either.
     corpus : str or None
         A corpus of the catalog; None or ``"own"`` for emotion words of no corpus.
     table : str, VATable or mapping
-        Which table to place words by (see `get_table`); ratings need none.
+        Which table to place words by (see `get_table`); ratings need none: they go linearly from
+        their scale to -1..1 (EMOD's own transforms of rated corpora, without its rounding).
 
     Returns
     -------
@@ -188,23 +219,16 @@ def to_valence_arousal(
     """
     points = get_table(table).entries
     facts = facts_of(corpus)
-    if facts is not None and facts.is_rated:
-        ratings = np.asarray(labels, dtype=np.float64)
-        if ratings.ndim != 2 or ratings.shape[1] != 2:
-            raise LabelError(
-                f"{facts.name} is rated: expected ratings [valence, arousal] of shape (n, 2), "
-                f"received shape {ratings.shape}."
-            )
-        return np.column_stack(
-            [
-                rating_to_plane(ratings[:, column], facts.ratings[name])
-                for column, name in enumerate(("valence", "arousal"))
-            ]
-        )
-    if np.ndim(labels) != 1:
+    shape = np.shape(labels)
+    rated = facts is not None and {"valence", "arousal"} <= set(facts.ratings)
+    worded = facts is None or bool(facts.label_codes or facts.felt_codes)
+    if facts is not None and rated and (len(shape) == 2 or not worded):
+        return _from_ratings(labels, shape, facts)
+    if len(shape) != 1 or not worded:
+        forms = [f"emotion words{'' if facts is None else ' or codes'} of shape (n,)"] * worded
         raise LabelError(
-            f"Expected emotion words{'' if facts is None else ' or codes'} of shape (n,), received "
-            f"shape {np.shape(labels)}."
+            f"Expected {' or '.join(forms) or 'no labels: ' + str(corpus) + ' has none'}, "
+            f"received shape {shape}."
         )
     words = _as_words(labels, facts)
     if facts is None:
@@ -217,3 +241,19 @@ def to_valence_arousal(
     nowhere = VAPoint(valence=math.nan, arousal=math.nan)
     found = [points.get(word, nowhere) if word else nowhere for word in words]
     return np.array([(p.valence, p.arousal) for p in found], dtype=np.float64).reshape(-1, 2)
+
+
+def _from_ratings(labels: Any, shape: tuple[int, ...], facts: CorpusFacts) -> NDArray[np.float64]:
+    if len(shape) != 2 or shape[1] != 2:
+        words = " (or emotion words of shape (n,))" if facts.label_codes else ""
+        raise LabelError(
+            f"{facts.name} is rated: expected ratings [valence, arousal] of shape (n, 2){words}, "
+            f"received shape {shape}."
+        )
+    ratings = np.asarray(labels, dtype=np.float64)
+    return np.column_stack(
+        [
+            rating_to_plane(ratings[:, column], facts.ratings[name])
+            for column, name in enumerate(("valence", "arousal"))
+        ]
+    )

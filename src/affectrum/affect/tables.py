@@ -63,7 +63,9 @@ class VATable:
 
 
 # SEED's words are no emotions; our reading, in every table: its negative clips are sad films and
-# its positive ones comedies. "sad" and "sadness" are read as one where a table has only one.
+# its positive ones comedies. Other words are read as a synonym where a table has only that one; a
+# word without a synonym in the table (inspiration, tenderness, surprise ...) stays missing.
+# Horror is what a game or film is, fear what it makes people feel.
 _READ_AS = {
     "negative": ("sad", "sadness"),
     "positive": ("happy", "joy"),
@@ -74,6 +76,14 @@ _READ_AS = {
     "joy": ("happy", "happiness"),
     "amusement": ("funny",),
     "funny": ("amusement",),
+    "horror": ("fear",),
+    "boring": ("bored",),
+    "bored": ("boring",),
+    "calmness": ("calm", "relaxed"),
+    "calm": ("calmness", "relaxed"),
+    "relaxed": ("calm", "calmness"),
+    "excitement": ("excited",),
+    "excited": ("excitement",),
 }
 
 
@@ -138,6 +148,9 @@ def _warriner_table() -> VATable:
         "bored": (2.95, 1.58, 3.65, 2.54),
         "horror": (3.38, 2.29, 6.13, 2.43),
         "funny": (7.59, math.nan, 5.38, math.nan),
+        "relaxed": (7.25, math.nan, 2.49, math.nan),
+        "excited": (8.11, math.nan, 6.43, math.nan),
+        "boring": (2.71, math.nan, 2.85, math.nan),
     }
     return _with_readings(
         "warriner",
