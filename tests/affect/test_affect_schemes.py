@@ -105,8 +105,20 @@ def test_which_corpora_fill_what_by_hand():
         (
             "emotion9",
             tuple(
-                "anger disgust fear sadness neutral amusement inspiration joy tenderness funny sad "
-                "horror".split()
+                [
+                    "anger",
+                    "disgust",
+                    "fear",
+                    "sadness",
+                    "neutral",
+                    "amusement",
+                    "inspiration",
+                    "joy",
+                    "tenderness",
+                    "funny",
+                    "sad",
+                    "horror",
+                ]
             ),
             [0, 1, 2, 3, 4, 5, 6, 7, 8, 5, 3, -1],
         ),
