@@ -7,6 +7,7 @@ descriptions: views into the file, and the states of arrays that were not built 
 from __future__ import annotations
 
 import codecs
+import math
 import re
 import struct
 from collections.abc import Callable
@@ -39,6 +40,7 @@ MAX_DEPTH: Final = 32
 """Deepest nesting of lists, tuples and dicts in the result."""
 
 _DTYPE_SPEC = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,3})")
+_OBJECT_SPECS = frozenset({"O", "O8", "O4"})
 _LATIN1 = frozenset({"latin1", "latin-1", "iso-8859-1"})
 _KEPT_AS_VIEW = 256  # longer strings stay views into the file until they are asked for
 
@@ -73,11 +75,15 @@ class Walker:
         The pickle.
     where : str
         The file's name for messages.
+    boxed : bool
+        Let an array of exactly one Python object pass, as ``np.save`` writes it; what is in it is
+        walked by the same rules.
     """
 
-    def __init__(self, view: memoryview, where: str) -> None:
+    def __init__(self, view: memoryview, where: str, *, boxed: bool = False) -> None:
         self.view = view
         self.where = where
+        self.boxed = boxed
         self.position = 0
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
@@ -244,10 +250,12 @@ class Walker:
     def _dtype_spec(self, spec: Any) -> str:
         if not isinstance(spec, str):
             raise self._unsafe("a dtype that is not named by a string")
+        if self.boxed and spec in _OBJECT_SPECS:
+            return "|O"
         if not _DTYPE_SPEC.fullmatch(spec):
             what = (
                 "an array of Python objects"
-                if spec.strip("<>|=") in ("O", "O8", "O4")
+                if spec.strip("<>|=") in _OBJECT_SPECS
                 else (f"an array of dtype {spec[:40]!r}")
             )
             raise self._unsafe(what)
@@ -260,6 +268,10 @@ class Walker:
             or not all(type(n) is int and 0 <= n < 2**48 for n in shape)
         ):
             raise FileFormatError(f"{self.where}: an array's shape is not valid: {shape!r:.80}.")
+        # with `boxed` alone there are objects: one, in the list that stands for the content
+        is_one = math.prod(shape) == 1 and type(raw) is list and len(raw) == 1
+        if dtype.spec.endswith("O") and not is_one:
+            raise self._unsafe("an array of Python objects")
         array.shape, array.dtype, array.fortran, array.raw = shape, dtype, fortran, raw
 
     def build(self) -> None:

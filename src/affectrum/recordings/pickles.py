@@ -34,7 +34,7 @@ from affectrum.recordings.pickle_values import (
     View,
 )
 
-__all__ = ["ALLOWED_GLOBALS", "ArrayHeader", "describe", "load"]
+__all__ = ["ALLOWED_GLOBALS", "ArrayHeader", "describe", "load", "view"]
 
 MAX_BYTES: Final = 4 * 1024**3
 """Largest pickle that is opened, in bytes (the largest known vendor pickle is about 160 MB)."""
@@ -61,6 +61,7 @@ def load(
     names: Iterable[str] | None = None,
     *,
     max_bytes: int = MAX_BYTES,
+    boxed: bool = False,
 ) -> Any:
     """Read a pickle of numeric arrays and plain containers.
 
@@ -73,6 +74,8 @@ def load(
         their arrays are not decoded.
     max_bytes : int
         Larger pickles are refused.
+    boxed : bool
+        The pickle is an array of one Python object, as ``np.save`` writes it: return that object.
 
     Returns
     -------
@@ -87,10 +90,14 @@ def load(
     FileFormatError
         The file is missing, truncated, not a pickle, or lacks a name that was asked for.
     """
-    return _open(source, max_bytes, lambda root, where: _finish(root, where, names, headers=False))
+    return _open(
+        source, max_bytes, lambda root, where: _finish(root, where, names, headers=False), boxed
+    )
 
 
-def describe(source: str | os.PathLike[str] | bytes, *, max_bytes: int = MAX_BYTES) -> Any:
+def describe(
+    source: str | os.PathLike[str] | bytes, *, max_bytes: int = MAX_BYTES, boxed: bool = False
+) -> Any:
     """Return what `load` would, with an `ArrayHeader` in the place of every array.
 
     Array data are not touched, so a file of 100 MB takes about a millisecond.
@@ -101,6 +108,8 @@ def describe(source: str | os.PathLike[str] | bytes, *, max_bytes: int = MAX_BYT
         The file, or the pickle itself.
     max_bytes : int
         Larger pickles are refused.
+    boxed : bool
+        As in `load`.
 
     Returns
     -------
@@ -112,18 +121,56 @@ def describe(source: str | os.PathLike[str] | bytes, *, max_bytes: int = MAX_BYT
     UnsafeFileError, FileFormatError
         As `load`.
     """
-    return _open(source, max_bytes, lambda root, where: _finish(root, where, None, headers=True))
+    return _open(
+        source, max_bytes, lambda root, where: _finish(root, where, None, headers=True), boxed
+    )
+
+
+def view(source: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.ndarray[Any, Any]:
+    """Return the one array of a pickle as it lies in the file, so that a part of it can be read.
+
+    Only what is indexed is read from the disk. (Where the array's bytes are written as text, as
+    Python 3 does in protocols 0 to 2, all of them have to be decoded.)
+
+    Parameters
+    ----------
+    source : path
+        The file; it must not change while the array is used.
+    max_bytes : int
+        Larger pickles are refused.
+
+    Returns
+    -------
+    ndarray
+        Read-only, in the file's byte order.
+
+    Raises
+    ------
+    UnsafeFileError, FileFormatError
+        As `load`; also if the pickle holds anything but an array.
+    """
+
+    def finish(root: Any, where: str) -> np.ndarray[Any, Any]:
+        if type(root) is not ArrayState:
+            raise FileFormatError(
+                f"{where}: expected one array, found {type(root).__name__.strip('_').lower()}."
+            )
+        return _Finisher(where, headers=False).view(root)
+
+    found: np.ndarray[Any, Any] = _open(source, max_bytes, finish)
+    return found
 
 
 def _open(
     source: str | os.PathLike[str] | bytes,
     max_bytes: int,
     finish: Callable[[Any, str], Any],
+    boxed: bool = False,
 ) -> Any:
     if isinstance(source, bytes | bytearray):
         if len(source) > max_bytes:
             raise UnsafeFileError(_too_large("pickle", len(source), max_bytes))
-        return _walk_and_finish(memoryview(bytes(source)), "pickle", finish)
+        return _walk_and_finish(memoryview(bytes(source)), "pickle", finish, boxed)
     path = Path(source)
     try:
         size = path.stat().st_size
@@ -133,7 +180,7 @@ def _open(
             raise FileFormatError(f"{path}: the file is empty, expected a pickle. Copy it again.")
         with path.open("rb") as file:
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return _walk_and_finish(view, str(path), finish)
+        return _walk_and_finish(view, str(path), finish, boxed)
     except OSError as error:
         raise FileFormatError(
             f"{path}: can't be read ({error.strerror or error}). Check the path and permissions."
@@ -147,9 +194,12 @@ def _too_large(where: str, size: int, max_bytes: int) -> str:
     )
 
 
-def _walk_and_finish(view: memoryview, where: str, finish: Callable[[Any, str], Any]) -> Any:
+def _walk_and_finish(
+    view: memoryview, where: str, finish: Callable[[Any, str], Any], boxed: bool
+) -> Any:
     try:
-        return finish(Walker(view, where).run(), where)
+        root = Walker(view, where, boxed=boxed).run()
+        return finish(_unbox(root, where) if boxed else root, where)
     except FileFormatError:
         raise
     except (
@@ -166,6 +216,12 @@ def _walk_and_finish(view: memoryview, where: str, finish: Callable[[Any, str], 
             f"{where}: not a complete pickle of arrays ({type(error).__name__}: {error}). "
             "The file is damaged or of another kind; copy it again."
         ) from None
+
+
+def _unbox(root: Any, where: str) -> Any:
+    if type(root) is not ArrayState or type(root.raw) is not list:
+        raise FileFormatError(f"{where}: expected an array of one Python object.")
+    return root.raw[0]
 
 
 # From the walked structure to numpy and plain Python
@@ -208,15 +264,17 @@ class _Finisher:
         )
 
     def array(self, item: ArrayState) -> Any:
+        if self.headers and item.shape is not None and item.dtype is not None:
+            return ArrayHeader(item.shape, item.dtype.dtype().str)
+        found = self.view(item)
+        return found.astype(found.dtype.newbyteorder("="), copy=True)
+
+    def view(self, item: ArrayState) -> np.ndarray[Any, Any]:
         if item.shape is None or item.dtype is None:
             raise FileFormatError(f"{self.where}: an array without content.")
-        dtype = item.dtype.dtype()
-        if self.headers:
-            return ArrayHeader(item.shape, dtype.str)
-        count = math.prod(item.shape)
-        flat = self._numbers(item.raw, dtype, count)
+        flat = self._numbers(item.raw, item.dtype.dtype(), math.prod(item.shape))
         order: Any = "F" if item.fortran else "C"
-        return flat.reshape(item.shape, order=order).astype(dtype.newbyteorder("="), copy=True)
+        return flat.reshape(item.shape, order=order)
 
     def _numbers(self, raw: Any, dtype: np.dtype[Any], count: int) -> np.ndarray[Any, Any]:
         if not isinstance(raw, bytes | str | View | Encoded):
