@@ -23,7 +23,7 @@ import numpy as np
 from affectrum.errors import FileFormatError, UnsafeFileError
 from affectrum.recordings import mat5
 
-__all__ = ["MatFile", "Variable", "list_variables", "load"]
+__all__ = ["Element", "MatFile", "Variable", "list_variables", "load"]
 
 MAX_BYTES: Final = 4 * 1024**3
 """Largest variable that is decoded, in bytes (the v5 format's own limit)."""
@@ -52,8 +52,20 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class _Element:
-    offset: int  # of the data, behind the tag
+class Element:
+    """Where a variable of a v5 file stands.
+
+    Parameters
+    ----------
+    offset : int
+        Where its data begin, behind the tag.
+    n_bytes : int
+        How many bytes of the file they take.
+    compressed : bool
+        Whether they are deflated.
+    """
+
+    offset: int
     n_bytes: int
     compressed: bool
 
@@ -84,7 +96,7 @@ class MatFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.variables: dict[str, Variable] = {}
-        self._elements: dict[str, _Element] = {}
+        self._elements: dict[str, Element] = {}
         self._hdf5: Any = None
         self._file: IO[bytes] | None = None
         try:
@@ -140,9 +152,7 @@ class MatFile:
         FileFormatError
             The variable is missing or damaged.
         """
-        if name not in self.variables:
-            found = ", ".join(list(self.variables)[:20]) or "no variable"
-            raise FileFormatError(f"{self.path}: lacks the variable {name!r}; it holds {found}.")
+        self._require(name)
         if self._hdf5 is not None:
             from affectrum.recordings import hdf5
 
@@ -159,6 +169,34 @@ class MatFile:
         """Yield (name, array) in file order, each variable decoded once when it is reached."""
         for name in self.variables:
             yield name, self.read(name)
+
+    def element(self, name: str) -> tuple[Element, str]:
+        """Return where a variable of a v5 file stands, for decoders that walk it by themselves.
+
+        Parameters
+        ----------
+        name : str
+            The variable's name.
+
+        Returns
+        -------
+        Element, str
+            Its place, and the file's byte order ("<" or ">").
+
+        Raises
+        ------
+        FileFormatError
+            The variable is missing, or the file is of version 7.3.
+        """
+        self._require(name)
+        if self._hdf5 is not None:
+            raise FileFormatError(f"{self.path}: saved with -v7.3; expected -v6 or -v7.")
+        return self._elements[name], self._endian
+
+    def _require(self, name: str) -> None:
+        if name not in self.variables:
+            found = ", ".join(list(self.variables)[:20]) or "no variable"
+            raise FileFormatError(f"{self.path}: lacks the variable {name!r}; it holds {found}.")
 
     # v5
 
@@ -212,7 +250,7 @@ class MatFile:
             if header.name in self.variables:
                 raise self._damaged(header.name, "the name occurs twice")
             self.variables[header.name] = Variable(header.name, header.shape, header.matlab_class)
-            self._elements[header.name] = _Element(position + 8, n_bytes, compressed)
+            self._elements[header.name] = Element(position + 8, n_bytes, compressed)
         if len(self.variables) > _MAX_VARIABLES:
             raise UnsafeFileError(f"{self.path}: more than {_MAX_VARIABLES} variables.")
         return position + 8 + int(n_bytes)

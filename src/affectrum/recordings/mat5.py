@@ -15,11 +15,20 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["MI_COMPRESSED", "MI_MATRIX", "Header", "decode", "parse_header"]
+__all__ = [
+    "MI_COMPRESSED",
+    "MI_MATRIX",
+    "MI_NUMBERS",
+    "NUMBERS",
+    "Header",
+    "decode",
+    "field_names",
+    "parse_header",
+]
 
 MI_MATRIX: Final = 14
 MI_COMPRESSED: Final = 15
-_MI_NUMBERS: Final[dict[int, str]] = {
+MI_NUMBERS: Final[dict[int, str]] = {
     1: "i1",
     2: "u1",
     3: "i2",
@@ -51,7 +60,7 @@ _CLASSES: Final[dict[int, str]] = {
     16: "function",
     17: "opaque",
 }
-_NUMBERS: Final = frozenset(_CLASSES[number] for number in range(6, 16))
+NUMBERS: Final = frozenset(_CLASSES[number] for number in range(6, 16))
 _COMPLEX_FLAG: Final = 0x0800
 _LOGICAL_FLAG: Final = 0x0200
 _MAX_DEPTH: Final = 16
@@ -155,6 +164,37 @@ def _small(data: bytes, endian: str, position: int) -> tuple[bytes, int]:
     return data[start : start + n_bytes], end
 
 
+def field_names(data: bytes, endian: str, start: int = 0) -> tuple[list[str], int]:
+    """Read the names of a struct's fields.
+
+    Parameters
+    ----------
+    data : bytes
+        A struct array without its tag, or the part of it that holds the names.
+    endian : str
+        "<" or ">".
+    start : int
+        Where in `data` the names begin, right behind the header.
+
+    Returns
+    -------
+    list of str, int
+        The names, and where the values begin.
+
+    Raises
+    ------
+    ValueError, struct.error
+        They are not valid.
+    """
+    width_raw, position = _small(data, endian, start)
+    width = struct.unpack(endian + "i", width_raw)[0]
+    names_raw, position = _small(data, endian, position)
+    if width <= 0 or len(names_raw) % width:
+        raise ValueError("the names of the fields are not valid")
+    names = [names_raw[i : i + width].split(b"\0")[0] for i in range(0, len(names_raw), width)]
+    return [_ascii(name) for name in names], position
+
+
 def decode(data: bytes, endian: str) -> np.ndarray[Any, Any]:
     """Decode an array.
 
@@ -186,7 +226,7 @@ def _array(data: bytes, endian: str, start: int, stop: int, depth: int) -> np.nd
         return np.empty((0, 0))
     header = parse_header(data, endian, start)
     position = header.end
-    if header.base_class in _NUMBERS:
+    if header.base_class in NUMBERS:
         values, position = _numbers(data, endian, position, stop, header)
         if header.is_complex:
             imaginary, _ = _numbers(data, endian, position, stop, header)
@@ -205,7 +245,7 @@ def _numbers(
     data: bytes, endian: str, position: int, stop: int, header: Header
 ) -> tuple[np.ndarray[Any, Any], int]:
     kind, start, n_bytes, end = _tag(data, endian, position)
-    stored = _MI_NUMBERS.get(kind)
+    stored = MI_NUMBERS.get(kind)
     count = math.prod(header.shape)
     if stored is None or count * np.dtype(stored).itemsize != n_bytes:
         raise ValueError(f"shape {header.shape} does not fit {n_bytes} bytes of kind {kind}")
@@ -229,7 +269,7 @@ def _text(
         suffix = "" if encoding == "utf-8" else ("-le" if endian == "<" else "-be")
         letters = list(raw.decode(encoding + suffix))
     elif kind in (2, 4):
-        letters = [chr(c) for c in np.frombuffer(raw, endian + _MI_NUMBERS[kind]).tolist()]
+        letters = [chr(c) for c in np.frombuffer(raw, endian + MI_NUMBERS[kind]).tolist()]
     else:
         raise ValueError(f"text of kind {kind}")
     n_rows = header.shape[0]
@@ -268,14 +308,7 @@ def _cells(
 def _structs(
     data: bytes, endian: str, position: int, stop: int, header: Header, depth: int
 ) -> np.ndarray[Any, Any]:
-    width_raw, position = _small(data, endian, position)
-    width = struct.unpack(endian + "i", width_raw)[0]
-    names_raw, position = _small(data, endian, position)
-    if width <= 0 or len(names_raw) % width:
-        raise ValueError("the names of the fields are not valid")
-    fields = [
-        _ascii(names_raw[i : i + width].split(b"\0")[0]) for i in range(0, len(names_raw), width)
-    ]
+    fields, position = field_names(data, endian, position)
     count = math.prod(header.shape)
     _check_count(count * len(fields), position, stop)
     if not fields:
