@@ -14,7 +14,7 @@ ELECTRODES = words(
     "Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
 )
 OTHERS = [*(f"EXG{n}" for n in range(1, 9)), "GSR1", "GSR2", "Erg1", "Erg2", "Resp", "Temp"]
-MEDIA = ["53.avi", "69.avi", "newyork_f.avi", "55.avi", "90.avi", "111.avi", "new one.avi"]
+MEDIA = ["53.avi", "69.avi", "newyork_f.avi", "55.avi", "90.avi", "111.avi", "30.avi"]
 CLIPS = ["MAHNOB-HCI/" + name.removesuffix(".avi") for name in MEDIA]
 RATE = {1: 64, 2: 128}
 CLIP_S, BEFORE_S = 2, 31

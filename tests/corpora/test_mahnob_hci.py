@@ -77,7 +77,7 @@ def test_ratings_clips_and_the_emotion_felt(sound, own):
 
 
 def test_a_clip_that_no_list_knows_keeps_its_name(own, tmp_path):
-    own.write_session(tmp_path, 1, 7)
+    own.write_session(tmp_path, 1, 7, attributes={"mediaFile": "new one.avi"})
     own.write_session(tmp_path, 1, 6, attributes={"mediaFile": "C:\\\\stimuli\\\\111.avi"})
     own.write_session(tmp_path, 1, 5, attributes={"mediaFile": "&lt;b&gt;"})
     clips = af.open_corpus("MAHNOB-HCI", tmp_path).trials["clip"]
