@@ -92,6 +92,8 @@ class Corpus(ABC):
     """Those of them that hold signals."""
     reader_version: ClassVar[str] = "1"
     """Rises when the reader returns something else for the same files."""
+    gaps_known: ClassVar[bool] = False
+    """Whether the vendor's own files have samples that are NaN: then a check warns of them."""
     Options: ClassVar[type[ReaderOptions]] = ReaderOptions
     """What the reader can be told; most readers have nothing to ask."""
 

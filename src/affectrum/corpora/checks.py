@@ -201,7 +201,8 @@ def _signals(corpus: Corpus, log: ProblemLog, deep: bool) -> int:
             with corpus._open(corpus.folder / file) as handle:
                 for header in headers:
                     whole, _ = corpus._checked(handle, header)
-                    _look_at(whole, f"{file} {header.key}", corpus.channels, log)
+                    where = f"{file} {header.key}"
+                    _look_at(whole, where, corpus.channels, log, corpus.gaps_known)
                     n_read += 1
         except FileFormatError as error:
             log.error(file, str(error), "Copy the file again, or move it away to go on without.")
@@ -209,16 +210,22 @@ def _signals(corpus: Corpus, log: ProblemLog, deep: bool) -> int:
 
 
 def _look_at(
-    x: np.ndarray[Any, Any], where: str, channels: tuple[str, ...], log: ProblemLog
+    x: np.ndarray[Any, Any],
+    where: str,
+    channels: tuple[str, ...],
+    log: ProblemLog,
+    gaps_known: bool,
 ) -> None:
     finite = np.isfinite(x)
     if not finite.all():
         bad = [channels[i] for i in np.flatnonzero(~finite.all(axis=1))]
-        log.error(
-            where,
-            f"{int((~finite).sum())} samples are NaN or infinite (channels {', '.join(bad[:6])}).",
-            "Copy the file again; vendor files have no such values.",
+        what = (
+            f"{int((~finite).sum())} samples are NaN or infinite (channels {', '.join(bad[:6])})."
         )
+        if gaps_known:
+            log.warning(where, what, "Windows that hold such samples are left out.")
+        else:
+            log.error(where, what, "Copy the file again; vendor files have no such values.")
         return
     flat = x.max(axis=1) == x.min(axis=1)
     if flat.all():

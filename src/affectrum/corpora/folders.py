@@ -13,6 +13,7 @@ from affectrum.corpora.problems import ProblemLog
 __all__ = [
     "file_names",
     "find_file",
+    "find_files",
     "find_folders",
     "is_junk",
     "is_simulated",
@@ -95,6 +96,33 @@ def find_file(top: Path, name: str, depth: int = SEARCH_DEPTH) -> Path | None:
             if entry.name.casefold() == name.casefold() and entry.is_file():
                 return Path(entry.path)
     return None
+
+
+def find_files(
+    top: Path, pattern: re.Pattern[str], depth: int = SEARCH_DEPTH
+) -> list[tuple[re.Match[str], Path]]:
+    """Return the files at or below `top` whose whole name matches, nearest first.
+
+    Parameters
+    ----------
+    top : Path
+        Where to begin.
+    pattern : re.Pattern
+        What a file is called.
+    depth : int
+        How many levels below `top` are searched.
+
+    Returns
+    -------
+    list of (re.Match, Path)
+        By depth, folder and name.
+    """
+    return [
+        (match, Path(entry.path))
+        for folder in _folders(top, depth)
+        for entry in _children(folder)
+        if (match := pattern.fullmatch(entry.name)) is not None and entry.is_file()
+    ]
 
 
 def is_simulated(folder: Path, inner: Iterable[Path] = ()) -> bool:
