@@ -269,6 +269,20 @@ def test_thresholds_are_parameters():
     assert affect.get_scheme("valence2").assign(trials, "DEAP").tolist() == [0, 0, 0, 1, 1]
 
 
+def test_parameters_can_stand_behind_the_name():
+    scheme = affect.get_scheme("valence2(threshold=4.5, labels=ratings)")
+    assert scheme == affect.get_scheme("valence2", threshold=4.5, labels="ratings")
+    assert scheme.title == "valence2(threshold=4.5, labels=ratings)"
+    assert affect.get_scheme(scheme.title) == scheme
+    assert scheme.assign(ratings(4.4, 4.6), "DEAP").tolist() == [0, 1]
+    assert affect.get_scheme("valence3").title == "valence3"
+    for wrong in ("valence2(4.5)", "valence2(threshold=low)", "valence2(threshold=4"):
+        with pytest.raises(ConfigError, match="Write it as"):
+            affect.get_scheme(wrong)
+    with pytest.raises(ConfigError, match="no parameter 'low'"):
+        affect.get_scheme("valence2(low=3)")
+
+
 @pytest.mark.parametrize(
     ("name", "thresholds", "message"),
     [

@@ -48,6 +48,46 @@ def test_a_paths_file(tmp_path):
         load_plan(tmp_path / "plan.yaml").folders()
 
 
+def test_entries_can_say_form_and_options(tmp_path):
+    (tmp_path / "told.yaml").write_text("unit: uV\n")
+    entries = (
+        "  SEED: {folder: here/SEED, form: features}\n"
+        "  DEAP: {folder: /there, options: {unit: V, mapping: told.yaml}}\n"
+        "  SEED-IV: {folder: iv, options: told.yaml}\n"
+    )
+    tasks = "tasks: [{target: SEED, protocol: loso}, {target: seed_iv, protocol: loso}]\n"
+    (tmp_path / "corpora.yaml").write_text(entries.replace("  ", ""))
+    (tmp_path / "inside.yaml").write_text(f"corpora:\n{entries}{tasks}methods: [svm]\n")
+    (tmp_path / "beside.yaml").write_text(f"corpora: corpora.yaml\n{tasks}methods: [svm]\n")
+    for name in ("inside", "beside"):
+        plan = load_plan(tmp_path / f"{name}.yaml")
+        places = plan.places()
+        assert places["SEED"].folder == tmp_path / "here" / "SEED"
+        assert places["SEED"].form == "features"
+        # a YAML file named by an option starts from the same folder
+        assert places["DEAP"].options == {"unit": "V", "mapping": str(tmp_path / "told.yaml")}
+        assert places["SEED-IV"].options == tmp_path / "told.yaml"
+        # what a record keeps: no folder, and only what a task's corpora were told
+        assert plan.told() == {"SEED": {"form": "features"}, "seed_iv": {"options": {"unit": "uV"}}}
+
+
+def test_faults_of_entries_are_all_named(tmp_path):
+    wrong = {"SEED": {"foldr": "x"}, "DEAP": {"folder": "y", "from": "raw"}}
+    tasks = [{"target": "SEED", "protocol": "loso"}]
+    with pytest.raises(ConfigError) as caught:
+        Plan.from_dict({"corpora": wrong, "tasks": tasks, "methods": ["svm"]})
+    (tmp_path / "corpora.yaml").write_text(str(wrong))
+    plan = Plan.from_dict(
+        {"corpora": str(tmp_path / "corpora.yaml"), "tasks": tasks, "methods": ["svm"]}
+    )
+    with pytest.raises(ConfigError) as again:
+        plan.places()
+    for text in (str(caught.value), str(again.value)):
+        assert "Did you mean 'folder'" in text
+        assert "Did you mean 'form'" in text
+        assert "Known keys: folder, form, options" in text
+
+
 def test_every_fault_is_listed_with_the_nearest_name():
     with pytest.raises(ConfigError) as caught:
         Plan.from_dict(

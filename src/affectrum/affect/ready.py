@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from affectrum.affect.schemes import ClassScheme
-from affectrum.errors import check_option
+from affectrum.errors import ConfigError, check_option
 
 __all__ = ["POLARITY", "SCHEMES", "get_scheme", "schemes_of"]
 
@@ -170,6 +170,9 @@ SCHEMES: tuple[str, ...] = tuple(_SCHEMES)
 def get_scheme(name: str, *, labels: str = "auto", **thresholds: float) -> ClassScheme:
     """Return a class scheme, with its thresholds set.
 
+    Plans and command lines write the parameters behind the name:
+    ``"valence2(threshold=4.5, labels=ratings)"``.
+
     Thresholds are fixed numbers on the corpus's own rating scale. They must never come from the
     labels of the trials that are tested: a median over them, also one per subject, is a leak and
     is not offered.
@@ -177,7 +180,7 @@ def get_scheme(name: str, *, labels: str = "auto", **thresholds: float) -> Class
     Parameters
     ----------
     name : str
-        One of `SCHEMES`.
+        One of `SCHEMES`, alone or with parameters.
     labels : str
         What the classes are made of in corpora that have several kinds of labels: "emotion" (the
         corpus's word), "ratings" (self-reports), "felt" (the word that the person chose) or
@@ -196,10 +199,36 @@ def get_scheme(name: str, *, labels: str = "auto", **thresholds: float) -> Class
     ConfigError
         If the name, the labels or a threshold is not known.
     """
+    if "(" in name:
+        name, written = _parse(name)
+        labels = str(written.pop("labels", labels))
+        thresholds = {**written, **thresholds}  # type: ignore[dict-item]
     scheme = _SCHEMES[check_option("classes", name, SCHEMES)]
     if labels == "auto" and not thresholds:
         return scheme
     return scheme.with_parameters(labels, **thresholds)
+
+
+def _parse(text: str) -> tuple[str, dict[str, str | float]]:
+    """Take "name(parameter=value, ...)" apart."""
+    name, _, rest = text.strip().partition("(")
+    values: dict[str, str | float] = {}
+    faults = [] if rest.endswith(")") else ["the closing bracket is missing"]
+    for part in rest.rstrip(")").split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and value):
+            faults.append(f"{part.strip()!r} is no parameter=value")
+            continue
+        try:
+            values[key] = value if key == "labels" else float(value)
+        except ValueError:
+            faults.append(f"{key}={value!r} is no number")
+    if faults:
+        raise ConfigError(
+            f"Invalid value for 'classes': {text!r} ({'; '.join(faults)}). Write it as "
+            "'valence2(threshold=4.5, labels=ratings)'."
+        )
+    return name.strip(), values
 
 
 def schemes_of(corpus: str) -> tuple[str, ...]:

@@ -143,6 +143,15 @@ class ClassScheme:
     labels: str = "auto"
 
     @property
+    def title(self) -> str:
+        """The name with the parameters that were set, as `affectrum.affect.get_scheme` reads it."""
+        told = {key: f"{value:g}" for key, value in self.thresholds.items() if value is not None}
+        told |= {"margin": f"{self.margin:g}"} if self.margin else {}
+        told |= {"labels": self.labels} if self.labels != "auto" else {}
+        inner = ", ".join(f"{key}={value}" for key, value in told.items())
+        return f"{self.name}({inner})" if inner else self.name
+
+    @property
     def rated_by(self) -> dict[str, tuple[str, ...]]:
         """Self-report -> the thresholds that cut it; empty if the scheme reads none."""
         if self.cuts:
@@ -258,7 +267,7 @@ class ClassScheme:
                 if np.any(codes == code)
             }
         return SchemeReport(
-            scheme=self.name,
+            scheme=self.title,
             corpus=corpus,
             labels=found.labels,
             n_trials=len(codes),

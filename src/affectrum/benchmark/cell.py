@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,6 +48,7 @@ class CellContext:
     tell: Tell
     epoch_scores: bool = True
     extras: bool = False
+    told: dict[str, Any] = field(default_factory=dict)  # corpus -> form, options of its reader
 
 
 def versions() -> dict[str, str]:
@@ -147,6 +148,8 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
     # What the method made use of, where that is less than it was granted.
     meta["arm"] = arm
     meta["used"] = list(used)
+    if context.told:
+        meta["corpora"] = context.told
     if importance is not None:
         _store_importance(cell, context, importance, meta, label)
     table = pd.concat([result.table for result in results], ignore_index=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from affectrum.benchmark.places import CorpusPlace, place_of
 from affectrum.benchmark.progress import ProgressCallback, ProgressEvent
 from affectrum.errors import ConfigError, did_you_mean
 from affectrum.protocols.identity import content_hashes, row_ids
@@ -94,7 +95,7 @@ class PlanWindows:
         self.workers = workers
         self.progress = progress
         self._open: dict[tuple[str, str], Windows] = {}
-        self._folders: dict[str, Any] | None = None
+        self._places: dict[str, CorpusPlace] | None = None
 
     def get(self, corpus: str, recipe: str) -> Windows:
         """Return the windows of a corpus.
@@ -129,14 +130,11 @@ class PlanWindows:
                 f"No windows of {corpus!r} were given; there are windows of "
                 f"{', '.join(self.given)}." + did_you_mean(corpus, self.given)
             )
-        from affectrum.corpora import open_corpus
         from affectrum.store import Store
 
-        if self._folders is None:
-            self._folders = dict(self.plan.folders())
-        folder = next(
-            path for name, path in self._folders.items() if _folded(name) == _folded(corpus)
-        )
+        if self._places is None:
+            self._places = self.plan.places()
+        opened = place_of(self._places, corpus).open(corpus)
         store = Store(self.plan.store)
 
         def tell(done: float, total: float, text: str) -> None:
@@ -151,9 +149,7 @@ class PlanWindows:
                     )
                 )
 
-        return store.prepare(
-            open_corpus(corpus, folder), recipe, workers=self.workers, progress=tell
-        )
+        return store.prepare(opened, recipe, workers=self.workers, progress=tell)
 
 
 def _folded(name: str) -> str:

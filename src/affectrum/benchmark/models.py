@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affectrum.benchmark.places import place_of
 from affectrum.benchmark.plan import MethodPlan, Plan, TaskPlan, load_plan
 from affectrum.errors import BundleError, ConfigError
 
@@ -187,7 +188,6 @@ def _method(plan: Plan, name: str) -> MethodPlan:
 def _windows(
     plan: Plan, task: TaskPlan, electrodes: Sequence[str] | None
 ) -> tuple[Recipe, list[Windows]]:
-    from affectrum.corpora import open_corpus
     from affectrum.recipes import get_recipe
     from affectrum.store import Store
 
@@ -196,12 +196,12 @@ def _windows(
         recipe = recipe.replace(
             name=f"{recipe.name}-{len(electrodes)}", electrodes=tuple(electrodes), how="interpolate"
         )
-    folders = plan.folders()
+    places = plan.places()
     store = Store(plan.store)
     # A task inside one corpus has no source: the corpus itself is what a model learns from.
     names = task.sources or (task.target,)
     windows = [
-        store.prepare(open_corpus(name, _folder(folders, name)), recipe, sessions=_sessions(task))
+        store.prepare(place_of(places, name).open(name), recipe, sessions=_sessions(task))
         for name in names
     ]
     return recipe, windows
@@ -209,12 +209,6 @@ def _windows(
 
 def _sessions(task: TaskPlan) -> tuple[int, ...] | None:
     return task.source_sessions if task.sources else task.target_sessions
-
-
-def _folder(folders: dict[str, Path], name: str) -> Path:
-    from affectrum.catalog import fold_name
-
-    return next(path for known, path in folders.items() if fold_name(known) == fold_name(name))
 
 
 # Protocols under which a model sees nothing of the tested person, as with a new recording.

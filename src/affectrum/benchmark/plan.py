@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affectrum.benchmark.files import digest_of
+from affectrum.benchmark.places import CorpusPlace, place_of, read_places, read_yaml
 from affectrum.errors import AffectrumError, ConfigError, did_you_mean
 from affectrum.protocols.catalogue import (
     PROTOCOLS,
@@ -177,8 +178,9 @@ class Plan(_Strict):
     ----------
     name : str
         For the report.
-    corpora : dict of str to path, or path
-        Folder of each corpus, or a YAML file that maps names to folders.
+    corpora : dict of str to (path or CorpusPlace), or path
+        Folder of each corpus, alone or with the form to read and the reader's options; or a paths
+        file (YAML) with such entries.
     store : path
         Where prepared windows are kept.
     tasks : list of TaskPlan
@@ -195,7 +197,7 @@ class Plan(_Strict):
     """
 
     name: str = "run"
-    corpora: dict[str, Path] | Path = Field(default_factory=dict)
+    corpora: dict[str, CorpusPlace] | Path = Field(default_factory=dict)
     store: Path = Path("store")
     tasks: tuple[TaskPlan, ...] = Field(min_length=1)
     methods: tuple[MethodPlan, ...] = Field(min_length=1)
@@ -258,8 +260,8 @@ class Plan(_Strict):
             lines = dict.fromkeys([*_faults(error), *_method_faults(data.get("methods"))])
             raise ConfigError(f"{where} is not a valid plan:\n" + "\n".join(lines)) from None
 
-    def folders(self, base: Path | None = None) -> dict[str, Path]:
-        """Return the folder of each corpus, reading the paths file if there is one.
+    def places(self, base: Path | None = None) -> dict[str, CorpusPlace]:
+        """Return where each corpus lies, reading the paths file if there is one.
 
         Parameters
         ----------
@@ -272,23 +274,49 @@ class Plan(_Strict):
             If the paths file can't be read, or a corpus of a task has no folder.
         """
         base = Path() if base is None else base
-        if isinstance(self.corpora, dict):
-            folders = {name: base / path for name, path in self.corpora.items()}
-        else:
-            path = base / self.corpora
-            data = _read_yaml(path)
-            inner = data.get("corpora", data)
-            if not isinstance(inner, dict):
-                raise ConfigError(f"{path} must map corpus names to folders; found {inner!r}.")
-            folders = {str(name): path.parent / str(value) for name, value in inner.items()}
+        places = (
+            {name: place.relative_to(base) for name, place in self.corpora.items()}
+            if isinstance(self.corpora, dict)
+            else read_places(base / self.corpora)
+        )
         wanted = dict.fromkeys(name for task in self.tasks for name in task.corpora)
-        missing = [name for name in wanted if not any(_folded(name) == _folded(k) for k in folders)]
+        missing = [name for name in wanted if not any(_folded(name) == _folded(k) for k in places)]
         if missing:
             raise ConfigError(
                 f"No folder is given for {', '.join(missing)}; there are folders for "
-                f"{', '.join(folders) or 'no corpus'}."
+                f"{', '.join(places) or 'no corpus'}."
             )
-        return folders
+        return places
+
+    def folders(self, base: Path | None = None) -> dict[str, Path]:
+        """Return the folder of each corpus; see `places`.
+
+        Raises
+        ------
+        ConfigError
+            As `places`.
+        """
+        return {name: place.folder for name, place in self.places(base).items()}
+
+    def told(self) -> dict[str, Any]:
+        """Return form and options of the corpora that need them, without their folders.
+
+        Raises
+        ------
+        ConfigError
+            As `places`.
+        """
+        if isinstance(self.corpora, dict) and not self.corpora:
+            return {}
+        found = {}
+        for name in dict.fromkeys(name for task in self.tasks for name in task.corpora):
+            place = place_of(self.places(), name)
+            content = place.model_dump(mode="json", exclude={"folder"}, exclude_defaults=True)
+            if isinstance(place.options, Path):
+                content["options"] = read_yaml(place.options)
+            if content:
+                found[name] = content
+        return found
 
 
 @dataclass(frozen=True)
@@ -377,10 +405,10 @@ def load_plan(path: str | Path) -> Plan:
         If it can't be read or is not a valid plan; every fault is listed.
     """
     path = Path(path)
-    plan = Plan.from_dict(_read_yaml(path), str(path))
+    plan = Plan.from_dict(read_yaml(path), str(path))
     base = path.parent
-    corpora: dict[str, Path] | Path = (
-        {name: base / folder for name, folder in plan.corpora.items()}
+    corpora: dict[str, CorpusPlace] | Path = (
+        {name: place.relative_to(base) for name, place in plan.corpora.items()}
         if isinstance(plan.corpora, dict)
         else base / plan.corpora
     )
@@ -397,21 +425,11 @@ def _folded(name: str) -> str:
     return name.casefold().replace("-", "").replace("_", "")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold a mapping; found {type(data).__name__}.")
-    return data
-
-
-_MODELS: dict[str, type[BaseModel]] = {"tasks": TaskPlan, "methods": MethodPlan}
+_MODELS: dict[str, type[BaseModel]] = {
+    "tasks": TaskPlan,
+    "methods": MethodPlan,
+    "corpora": CorpusPlace,
+}
 
 
 def _faults(error: ValidationError) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -143,7 +144,8 @@ def run_plan(
     out = Path(out)
     inputs = PlanWindows(plan, windows, workers=workers, progress=progress)
     cells = expand(plan, inputs.fingerprints())
-    _write_plan(out, plan, cells)
+    told = {} if windows is not None else plan.told()
+    _write_plan(out, plan, cells, told)
     for folder in (out / "cells", out / "shared"):
         clear_wrecks(folder)
     report = RunReport(out, cells)
@@ -166,6 +168,7 @@ def run_plan(
             shared=shared,
             tell=tell,
             epoch_scores=plan.epoch_scores,
+            told={name: told[name] for name in cell.task.corpora if name in told},
             extras=plan.extras and cell.seed == plan.seeds[0] and _is_drawn(plan, cell.task),
         )
         try:
@@ -200,7 +203,7 @@ def _is_drawn(plan: Plan, task: TaskPlan) -> bool:
     )
 
 
-def _write_plan(out: Path, plan: Plan, cells: list[Cell]) -> None:
+def _write_plan(out: Path, plan: Plan, cells: list[Cell], told: dict[str, Any]) -> None:
     """Keep the plan and the order of its cells, for the report; folders stay private."""
     from affectrum import __version__
 
@@ -211,6 +214,7 @@ def _write_plan(out: Path, plan: Plan, cells: list[Cell]) -> None:
             "version": __version__,
             "cells": [cell.digest for cell in cells],
             "plan": described,
+            "corpora": told,
         },
         indent=1,
     )
@@ -231,7 +235,8 @@ def _feature_maps(plan: Plan, inputs: PlanWindows, out: Path, tell: _Teller) -> 
         tell("extras", message=f"mean features, recipe {recipe}")
         label = recipe if "/" not in recipe and "\\" not in recipe else digest_of(recipe)[:8]
         if recipes.count(recipe) > 1:
-            label += "-" + (classes if isinstance(classes, str) else "-".join(classes))
+            words = [classes] if isinstance(classes, str) else classes
+            label += "-" + re.sub(r"[^\w.-]+", "-", "-".join(words)).strip("-")
         add_extra(
             out,
             f"features-{label}",

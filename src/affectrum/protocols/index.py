@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectrum.affect import ClassScheme
 from affectrum.errors import LabelError, ProtocolError
 from affectrum.protocols.fold import Scheme, trial_labels
 from affectrum.protocols.identity import content_hashes, row_ids, trial_codes
@@ -144,13 +145,11 @@ class CorpusIndex:
         out = []
         dropped = self.in_session & (self.y < 0)
         if dropped.any() and self.scheme is not None:
-            part = self.trials[dropped]
-            words = part["emotion"].dropna().astype(str).tolist() if "emotion" in part else []
-            counts = {word: words.count(word) for word in words}
-            detail = ", ".join(f"{word} {count}" for word, count in counts.items())
+            detail = ", ".join(f"{reason} {n}" for reason, n in self._reasons(dropped).items())
             out.append(
                 f"{int(dropped.sum())} of {int(self.in_session.sum())} trials of "
-                f"{self.windows.corpus} are dropped by class scheme {self.scheme.name!r}"
+                f"{self.windows.corpus} are dropped by class scheme "
+                f"{getattr(self.scheme, 'title', self.scheme.name)!r}"
                 + (f" ({detail})" if detail else "")
             )
         lost = int((~self.usable).sum())
@@ -160,6 +159,20 @@ class CorpusIndex:
                 "artefacts"
             )
         return out
+
+    def _reasons(self, dropped: NDArray[np.bool_]) -> dict[str, int]:
+        """Why trials were dropped, with their numbers; classes of own words give the words."""
+        part = self.trials[dropped]
+        if isinstance(self.scheme, ClassScheme):
+            reasons: dict[str, int] = {}
+            for corpus, mine in part.groupby("corpus", sort=False):
+                found = self.scheme.report(mine.reset_index(drop=True), str(corpus)).dropped
+                for reason, n in found.items():
+                    reason = reason.removesuffix(" left out by the scheme").strip("'")
+                    reasons[reason] = reasons.get(reason, 0) + n
+            return reasons
+        words = part["emotion"].dropna().astype(str).tolist() if "emotion" in part else []
+        return {word: words.count(word) for word in words}
 
 
 def _refuse_split_labels(table: pd.DataFrame, codes: NDArray[np.int64], corpus: str) -> None:

@@ -348,7 +348,9 @@ def _provenance(tasks: Sequence[TaskResult]) -> Section:
     section.blocks.append(table(["task", "method", "#seed", "#seconds", "cell"], rows))
     meta = tasks[0].meta
     shared = {
-        key: meta.get(key) for key in ("versions", "recipe", "channels", "bands", "fingerprints")
+        key: meta.get(key)
+        for key in ("versions", "recipe", "channels", "bands", "fingerprints", "corpora")
+        if key in meta
     }
     section.blocks.append(
         details("Versions, recipe, electrodes", json.dumps(shared, indent=1, default=str))
