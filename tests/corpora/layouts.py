@@ -120,6 +120,14 @@ def write_seed_features(path: Path, subject: int, session: int, *, n_trials: int
     savemat(path, variables)
 
 
+def verify_feature_code(table_row, name: str, x: np.ndarray) -> None:
+    """Assert that features made by `feature_code` are those of their row, with axes in order."""
+    window, electrode, band = np.indices(x.shape)
+    place = table_row["row"] * 1e6 + electrode * 1e4 + window * 1e2 + band
+    expected = place + table_row["subject"] / 100 + table_row["session"] / 1000
+    np.testing.assert_allclose(x, expected, rtol=0, atol=1e-8)
+
+
 def write_seed_iv(
     folder: Path,
     *,
@@ -367,7 +375,38 @@ WRITERS = {
 }
 
 
+@dataclass(frozen=True)
+class FeatureLayout(Layout):
+    """The same for a form that holds features only.
+
+    ``verify(row of the trial table, name of the feature, x)`` asserts that features are those of
+    their row, their axes (windows, electrodes, bands).
+    """
+
+    sound: dict = field(default_factory=dict)
+
+
+# As WRITERS, for the forms that hold features only.
+FEATURE_WRITERS = {
+    "SEED": {
+        "features": FeatureLayout(
+            partial(write_seed, features=True, signals=False), verify_feature_code
+        )
+    },
+    "SEED-IV": {
+        "features": FeatureLayout(
+            partial(write_seed_iv, features=True, signals=False), verify_feature_code
+        )
+    },
+}
+
+
+def layout_of(name: str, form: str) -> Layout:
+    """Return the layout of a form, of signals or of features."""
+    return WRITERS.get(name, {}).get(form) or FEATURE_WRITERS[name][form]
+
+
 def open_as(name: str, form: str, folder: Path, **further):
-    """Open a folder of `WRITERS` with the options it needs."""
-    options = WRITERS[name][form].options
+    """Open a folder of `WRITERS` or `FEATURE_WRITERS` with the options it needs."""
+    options = layout_of(name, form).options
     return af.open_corpus(name, folder, form=form, options=options, **further)

@@ -286,3 +286,12 @@ def test_truncated_version_7_3(tmp_path):
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(FileFormatError, match=r"7\.3"):
         mat.load(path)
+
+
+def test_what_unpacks_as_no_recording_does_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.mat"
+    savemat(path, {"x": np.zeros((62, 200_000))}, do_compression=True)  # 99 MB in 100 kB
+    with pytest.raises(UnsafeFileError, match="x unpacks from .* as no recording does"):
+        mat.load(path)
+    savemat(path, {"x": np.zeros((62, 20_000))}, do_compression=True)  # flat, but small
+    assert not mat.load(path)["x"].any()

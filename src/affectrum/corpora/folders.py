@@ -79,12 +79,28 @@ def find_folders(
     return found
 
 
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file; a link that leads to itself is none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
 def _folders(top: Path, depth: int) -> Iterator[Path]:
     level = [top]
     yield top
     for _ in range(depth):
         level = [
-            Path(entry.path) for folder in level for entry in _children(folder) if entry.is_dir()
+            Path(entry.path) for folder in level for entry in _children(folder) if _is_dir(entry)
         ]
         yield from level
 
@@ -93,7 +109,7 @@ def find_file(top: Path, name: str, depth: int = SEARCH_DEPTH) -> Path | None:
     """Return the nearest file of a name (case does not matter) at or below `top`, or None."""
     for folder in _folders(top, depth):
         for entry in _children(folder):
-            if entry.name.casefold() == name.casefold() and entry.is_file():
+            if entry.name.casefold() == name.casefold() and _is_file(entry):
                 return Path(entry.path)
     return None
 
@@ -121,7 +137,7 @@ def find_files(
         (match, Path(entry.path))
         for folder in _folders(top, depth)
         for entry in _children(folder)
-        if (match := pattern.fullmatch(entry.name)) is not None and entry.is_file()
+        if (match := pattern.fullmatch(entry.name)) is not None and _is_file(entry)
     ]
 
 

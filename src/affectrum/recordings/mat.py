@@ -30,6 +30,9 @@ MAX_BYTES: Final = 4 * 1024**3
 
 _HEADER_BYTES: Final = 128
 _MAX_VARIABLES: Final = 1_000_000
+# EEG packs to a third, a tenth at best; a thousandth is the most that zlib can do with zeros
+_MOST_PACKED: Final = 100
+_PACKED_FREELY: Final = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -273,6 +276,11 @@ class MatFile:
         shape = self.variables[name].shape
         if name and n_bytes > MAX_BYTES:
             raise UnsafeFileError(f"{self.path}: {name} of shape {shape} has {n_bytes} bytes.")
+        if n_bytes > max(_PACKED_FREELY, _MOST_PACKED * element.n_bytes):
+            raise UnsafeFileError(
+                f"{self.path}: {name} unpacks from {element.n_bytes} to {n_bytes} bytes, as no "
+                f"recording does. It was not loaded. {_reread(self.path)}"
+            )
         # the promised length is only trusted as a limit: memory grows with what is unpacked
         body = unpacker.decompress(unpacker.unconsumed_tail, n_bytes) if n_bytes else b""
         rest = unpacker.decompress(unpacker.unconsumed_tail, 1)
