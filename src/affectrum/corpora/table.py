@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from affectrum import catalog
 from affectrum.catalog import Clip, CorpusFacts
 
 if TYPE_CHECKING:
@@ -218,13 +219,26 @@ def _plane(
 
     if not len(ratings):
         return np.empty((0, 2))
+    in_catalogue = catalog.is_known(facts.name)
     if facts.is_rated:
-        return np.asarray(affect.to_valence_arousal(ratings[:, :2], facts.name, table))
+        if in_catalogue:
+            return np.asarray(affect.to_valence_arousal(ratings[:, :2], facts.name, table))
+        missing = np.full(len(ratings), np.nan)
+        columns = [
+            affect.rating_to_plane(ratings[:, k], facts.ratings[name])
+            if name in facts.ratings
+            else missing
+            for k, name in enumerate(_PLANE_RATINGS[:2])
+        ]
+        return np.column_stack(columns)
     plane = np.full((len(emotions), 2), np.nan)
-    known = np.array([word is not None for word in emotions])
+    # a user's own words may stand in no table; then their place is missing
+    places = None if in_catalogue else affect.get_table(table).entries
+    known = np.array([word is not None and (not places or word in places) for word in emotions])
     if known.any():
-        words = [word for word in emotions if word is not None]
-        plane[known] = affect.to_valence_arousal(words, facts.name, table)
+        words = [word for word, there in zip(emotions, known, strict=True) if there]
+        name = facts.name if in_catalogue else None
+        plane[known] = affect.to_valence_arousal(words, name, table)
     return plane
 
 
