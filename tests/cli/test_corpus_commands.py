@@ -36,6 +36,88 @@ def test_one_corpus_in_full(call) -> None:
     assert "Did you mean 'SEED'" in wrong.err
 
 
+def test_labels_of_all_corpora_in_one_plane(call, tmp_path: Path) -> None:
+    shown = call("corpora", "--labels", "--table", "warriner")
+    assert shown.code == 0
+    for name in catalog.names():
+        assert name in shown.out
+    rows = call("corpora", "--labels", "--json").json()
+    assert {row["corpus"] for row in rows} <= set(catalog.names())
+    happy = next(row for row in rows if (row["corpus"], row["name"]) == ("SEED-IV", "happy"))
+    assert (happy["valence"], happy["arousal"], happy["n_clips"]) == (0.75, 0.5, 18)
+    scale = next(row for row in rows if (row["corpus"], row["name"]) == ("DEAP", "valence"))
+    assert scale["kind"] == "scale"
+    assert scale["valence"] is None
+    for name, start in (("l.png", b"\x89PNG"), ("l.svg", b"<svg"), ("l.html", b"<!doctype html>")):
+        drawn = call("corpora", "SEED", "--labels", "--out", tmp_path / name)
+        assert drawn.code == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    wrong = call("corpora", "--labels", "--out", tmp_path / "l.pdf")
+    assert wrong.code == 1
+    assert ".png, .svg, .html" in wrong.err
+    for words in (["--out", tmp_path / "x.png"], ["--table", "warriner"], ["--labels", "--films"]):
+        assert call("corpora", *words).code == 1
+
+
+def test_films_that_corpora_share(call) -> None:
+    told = call("corpora", "--films", "--json").json()
+    assert all(len(film["corpora"]) > 1 for film in told)
+    shown = call("corpora", "--films").out
+    for film in told:
+        assert film["title"] in shown
+
+
+@pytest.mark.parametrize("name", ["SEED", "SEED-IV", "DEAP"])
+def test_check_without_a_name_recognises_the_corpus(call, name: str, request) -> None:
+    folder = request.getfixturevalue(f"twin_{name.lower().replace('-', '_')}")
+    told = call("check", folder, "--json")
+    assert told.code == 0
+    assert told.json()["corpus"] == name
+    assert call("check", folder).out == call("check", name, folder).out
+
+
+def test_check_without_a_name_explains_why_it_can_not(
+    call, tmp_path: Path, twin_seed_iv: Path, twin_deap: Path
+) -> None:
+    (tmp_path / "both").mkdir()
+    for name, twin in (("one", twin_seed_iv), ("two", twin_deap)):
+        (tmp_path / "both" / name).symlink_to(twin)
+    several = call("check", tmp_path / "both")
+    assert several.code == 1
+    assert "holds several corpora" in several.out
+    assert "affectrum check DEAP" in several.out
+    assert call("check", tmp_path / "both", "--json").json()["recognised"].keys() == {
+        "SEED-IV",
+        "DEAP",
+    }
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "notes.txt").write_text("x")
+    for place, told in (
+        (tmp_path / "none", "it holds notes.txt"),
+        (tmp_path / "gone", "does not exist"),
+        (tmp_path / "none" / "notes.txt", "is a file"),
+        ("SEED-IV", "give its folder behind it"),
+    ):
+        result = call("check", place)
+        assert result.code == 1
+        assert told in result.out
+    (tmp_path / "none" / "dataset_description.json").write_text("{}")
+    assert "BIDS data set" in call("check", tmp_path / "none").out
+
+
+def test_form_and_options_reach_the_reader(call, tmp_path: Path, twin_seed: Path) -> None:
+    told = call("check", "SEED", twin_seed, "--form", "features", "--json")
+    assert told.json()["found"]["form"] == "features" or "features" in told.out
+    options = tmp_path / "told.yaml"
+    options.write_text("colour: blue\n")
+    for command in ("check", "trials", "prepare"):
+        wrong = call(command, "SEED", twin_seed, "--options", options)
+        assert wrong.code == 1
+        assert "SEED has no option 'colour'" in wrong.err
+    options.write_text("{}\n")
+    assert call("trials", "SEED", twin_seed, "--options", options, "--json").code == 0
+
+
 def test_check_of_a_usable_folder(call, twin_seed: Path) -> None:
     result = call("check", "seed", twin_seed)
     assert result.code == 0

@@ -17,6 +17,7 @@ from affectrum.affect.plane import (
 )
 from affectrum.affect.ready import POLARITY, SCHEMES, get_scheme, schemes_of
 from affectrum.affect.schemes import LABELS, ClassScheme, SchemeReport
+from affectrum.affect.space import LabelPlace, label_space
 from affectrum.affect.tables import OWN, TABLES, VAPoint, VATable, get_table, register_table
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SCHEMES",
     "TABLES",
     "ClassScheme",
+    "LabelPlace",
     "SchemeReport",
     "VAPoint",
     "VATable",
@@ -33,6 +35,7 @@ __all__ = [
     "emod_to_plane",
     "get_scheme",
     "get_table",
+    "label_space",
     "plane_to_emod",
     "rating_to_plane",
     "register_table",

@@ -13,10 +13,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from affectrum.catalog.films import SharedFilm, shared_in
 from affectrum.catalog.model import Clip, CorpusFacts, words
 from affectrum.errors import ConfigError, did_you_mean
 
-__all__ = ["Clip", "CorpusFacts", "fold_name", "get", "is_known", "names"]
+__all__ = [
+    "Clip",
+    "CorpusFacts",
+    "SharedFilm",
+    "fold_name",
+    "get",
+    "is_known",
+    "names",
+    "shared_films",
+]
 
 # The order in which corpora are listed everywhere; one that is not named here comes after these.
 _ORDER = words(
@@ -80,3 +90,24 @@ def get(name: str) -> CorpusFacts:
             + did_you_mean(str(name), names())
         )
     return facts
+
+
+def shared_films(level: str = "film") -> tuple[SharedFilm, ...]:
+    """Return the films or series of which two corpora or more show clips.
+
+    Parameters
+    ----------
+    level : {"film", "series"}
+        What counts as the same.
+
+    Returns
+    -------
+    tuple of SharedFilm
+        See `affectrum.catalog.films.shared_in`.
+
+    Raises
+    ------
+    ConfigError
+        If the level is another one.
+    """
+    return shared_in(tuple(_FACTS.values()), level)

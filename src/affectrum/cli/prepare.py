@@ -17,6 +17,7 @@ def prepare(
     recipe: str = "de32",
     store: Path = Path("store"),
     form: str = "auto",
+    options: Path | None = None,
     workers: int = 1,
     quiet: bool = False,
 ) -> None:
@@ -34,6 +35,8 @@ def prepare(
         The store's folder.
     form
         Which of the vendor's forms to read.
+    options
+        A YAML file with what the reader has to be told (see `affectrum corpora NAME`).
     workers
         Processes.
     quiet
@@ -47,7 +50,7 @@ def prepare(
     from affectrum.store import Store
 
     console = make_console(stderr=True)
-    opened = open_corpus(corpus, folder, form=form)
+    opened = open_corpus(corpus, folder, form=form, options=options)
     wanted = get_recipe(recipe)
     place = Store(store)
     need = place.estimate(opened, wanted)

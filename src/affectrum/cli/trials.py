@@ -20,6 +20,7 @@ def trials(
     *,
     table: str = "emod",
     form: str = "auto",
+    options: Path | None = None,
     json: bool = False,
     csv: bool = False,
 ) -> None:
@@ -35,6 +36,8 @@ def trials(
         The valence-arousal table for emotion words (emod, warriner, faced-measured).
     form
         Which of the vendor's forms to read, where there are several (auto takes the best one).
+    options
+        A YAML file with what the reader has to be told (see `affectrum corpora NAME`).
     json
         Print JSON.
     csv
@@ -45,7 +48,7 @@ def trials(
 
     if json and csv:
         raise ConfigError("--json and --csv exclude each other; give one of them.")
-    opened = open_corpus(corpus, folder, table=table, form=form)
+    opened = open_corpus(corpus, folder, table=table, form=form, options=options)
     frame = opened.trials
     if json:
         print_json(frame.to_dict(orient="records"))
