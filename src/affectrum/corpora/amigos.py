@@ -131,17 +131,20 @@ class AmigosCorpus(Corpus):
             return []
         index = {name: Index.from_json(content) for name, content in contents.items()}
         for name, found in index.items():
-            for fault in found.faults:
+            if found.faults:
                 log.warning(
                     where,
-                    f"{name}: {fault}; the array itself is complete and was read.",
+                    f"{name}: {' and '.join(found.faults)}; the array itself is complete and was "
+                    "read.",
                     "The vendor's files are known for this. If others read the file without "
                     "complaint, copy it again.",
                 )
         videos = self._videos(index[_VIDEOS], where, log)
         n_cells = sum(_cell(n) in index[_SIGNALS].leaves for n in range(len(videos) + 1))
         if videos and n_cells != len(videos):
-            log.error(where, f"joined_data has not one cell for each of {len(videos)} videos.")
+            log.error(
+                where, f"joined_data has not one cell for each of {len(videos)} videos.", _AGAIN
+            )
             return []
         self._note_long_videos(subject, videos, index[_SIGNALS], where, log)
         headers: list[TrialHeader] = []
