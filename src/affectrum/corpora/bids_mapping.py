@@ -27,6 +27,7 @@ from affectrum.corpora.bids_parts import (
     Emotion,
     Events,
     Facts,
+    Felt,
     Files,
     Part,
     Rating,
@@ -66,6 +67,8 @@ class BidsMapping(Part):
         A name of a clip means another clip in each session.
     emotion : Emotion or None
         Where emotion words come from.
+    felt : Felt or None
+        Where the emotions stand that people named.
     ratings : dict of str to Rating
         Where self-reports come from; "valence" and "arousal" put trials on the plane.
     signal : Signal
@@ -84,6 +87,7 @@ class BidsMapping(Part):
     clips: Clips | None = None
     clips_by_session: bool = False
     emotion: Emotion | None = None
+    felt: Felt | None = None
     ratings: dict[str, Rating] = Field(default={})
     signal: Signal = Signal()
     facts: Facts = Facts()
@@ -96,7 +100,7 @@ class BidsMapping(Part):
             raise ValueError("files.extensions: [.npy] and array belong together")
         if self.array is not None and not self.signal.rows:
             raise ValueError("signal.rows: arrays name no electrodes, so the mapping must")
-        parts = {"clips": self.clips, "emotion": self.emotion} | {
+        parts = {"clips": self.clips, "emotion": self.emotion, "felt": self.felt} | {
             f"ratings.{name}": rating for name, rating in self.ratings.items()
         }
         for name, part in parts.items():
@@ -185,6 +189,7 @@ def _fields(place: tuple[Any, ...]) -> list[str]:
         "behaviour": Behaviour,
         "clips": Clips,
         "emotion": Emotion,
+        "felt": Felt,
         "ratings": Rating,
         "signal": Signal,
         "facts": Facts,

@@ -19,6 +19,7 @@ __all__ = [
     "Emotion",
     "Events",
     "Facts",
+    "Felt",
     "Files",
     "Part",
     "Rating",
@@ -314,6 +315,33 @@ class Emotion(Part):
         if (self.source == "clip") == (self.column is not None):
             raise ValueError("column is for events and behaviour, and needed there")
         return self
+
+
+class Felt(Part):
+    """The emotion that a person named.
+
+    Parameters
+    ----------
+    source : {"events", "behaviour"}
+        The table of `column`.
+    column : str
+        The column.
+    pattern : str
+        Regular expression with a group ``word`` that is searched in the cell; a trial with several
+        words has none.
+    words : dict of str to str
+        The data set's word in lower case -> emotion word.
+    """
+
+    source: Source = "events"
+    column: str
+    pattern: str = r"(?P<word>.+)"
+    words: dict[str, str]
+
+    @field_validator("pattern")
+    @classmethod
+    def _grouped(cls, value: str) -> str:
+        return _pattern(value, "word")
 
 
 class Rating(Part):

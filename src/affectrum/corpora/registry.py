@@ -36,7 +36,8 @@ def reader(name: str) -> type[Corpus]:
     Parameters
     ----------
     name : str
-        The corpus's name; case, ``-``, ``_`` and blanks do not matter.
+        The corpus's name; case, ``-``, ``_`` and blanks do not matter. "BIDS" stands for any
+        BIDS data set, read by a mapping.
 
     Returns
     -------
@@ -48,6 +49,10 @@ def reader(name: str) -> type[Corpus]:
     ConfigError
         There is no such corpus, or no reader for it yet.
     """
+    if catalog.fold_name(name) == "bids":
+        from affectrum.corpora.bids import BidsCorpus
+
+        return BidsCorpus
     folded = {catalog.fold_name(known): known for known in names()}
     known = folded.get(catalog.fold_name(name))
     if known is None:
