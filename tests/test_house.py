@@ -20,7 +20,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # From left to right: a room imports only from rooms to its left (docs/architecture.md).
 FLOORS = [
     ["errors", "catalog", "affect", "electrodes", "_positions"],
-    ["twins", "recordings"],
+    ["twins", "recordings", "downloads"],
     ["corpora"],
     ["harmonise"],
     ["signals"],

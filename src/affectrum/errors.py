@@ -14,6 +14,7 @@ __all__ = [
     "AffectrumError",
     "BundleError",
     "ConfigError",
+    "DownloadError",
     "ElectrodeError",
     "FileFormatError",
     "FolderError",
@@ -87,6 +88,10 @@ class StoreError(AffectrumError):
 
 class BundleError(AffectrumError):
     """A model bundle is incomplete or does not fit its use."""
+
+
+class DownloadError(AffectrumError):
+    """Files can't be fetched, or a corpus is not given out to everybody."""
 
 
 class RecordingError(AffectrumError):

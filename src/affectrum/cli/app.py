@@ -27,6 +27,7 @@ _COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("corpora", "corpora:corpora", "The corpora it reads, and how to get them."),
         ("check", "check:check", "Explain a corpus folder: found, missing, broken, how to fix."),
         ("trials", "trials:trials", "The trial table of a corpus folder."),
+        ("download", "download:download", "Fetch an openly licensed corpus from OpenNeuro."),
         ("twin", "twin:twin", "Write a simulated corpus in the vendor's own layout."),
     ),
     "Windows": (
