@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,7 @@ import numpy as np
 from corpora_layouts import (
     DEAP_GAIN_UV,
     DEAP_SHIFT_UV,
+    FeatureLayout,
     Layout,
     code,
     eeg,
@@ -114,6 +116,14 @@ def feature_code(subject: int, number: int, n_windows: int = 3) -> np.ndarray:
     """Return (28, 32, windows, 5): video*1e6 + electrode*1e4 + window*1e2 + band*10 + feature."""
     video, electrode, window, band = np.indices((N_VIDEOS, 32, n_windows, 5))
     return (video + 1) * 1e6 + electrode * 1e4 + window * 1e2 + band * 10 + number + subject / 100
+
+
+def verify_features(table_row, name: str, x: np.ndarray) -> None:
+    """Assert that features made by `feature_code` are those of their row, with axes in order."""
+    window, electrode, band = np.indices(x.shape)
+    place = table_row["row"] * 1e6 + electrode * 1e4 + window * 1e2 + band * 10
+    number = {"DE": 0, "PSD": 1}[name]
+    np.testing.assert_allclose(x, place + number + table_row["subject"] / 100, rtol=0, atol=1e-8)
 
 
 def write_events(path: Path, events: list[tuple[float, str]], n_records: int) -> None:
@@ -274,4 +284,12 @@ WRITERS = {
             options={"channels": THU_EP_CHANNELS, "unit": "uV"},
         )
     },
+}
+
+FEATURE_WRITERS = {
+    "FACED": {
+        "features": FeatureLayout(
+            partial(write_faced, features=True, signals=False), verify_features
+        )
+    }
 }

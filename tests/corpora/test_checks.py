@@ -385,7 +385,6 @@ def test_real_files_are_compared_with_the_published_lengths(layouts, tmp_path):
     ("sign", "other"),
     [
         ("DREAMER.mat", "DREAMER"),
-        ("Processed_data/", "FACED"),
         ("dataset_description.json", "BIDS"),
     ],
 )

@@ -26,7 +26,6 @@ _POSSIBLE_V: Final = (1e-8, 1e-2)
 # Files or folders by which corpora can be known that no reader here covers.
 _OTHER_CORPORA: Final[dict[str, str]] = {
     "DREAMER.mat": "DREAMER",
-    "Processed_data": "FACED",
     "data_preprocessed": "AMIGOS",
     "EEG_raw": "SEED-VII",
     "dataset_description.json": "a BIDS data set",

@@ -27,7 +27,13 @@ from affectrum.corpora.faced_remarks import (
     parse_remarks,
     read_remarks,
 )
-from affectrum.corpora.folders import file_names, find_folders, matching_files, relative
+from affectrum.corpora.folders import (
+    SIMULATED_FILE,
+    file_names,
+    find_folders,
+    matching_files,
+    relative,
+)
 from affectrum.corpora.problems import ProblemLog
 from affectrum.corpora.table import TrialHeader
 from affectrum.corpora.units import VOLTS_PER, measure_unit, spread
@@ -320,7 +326,13 @@ def _holds(pattern: re.Pattern[str], folder: Path) -> bool:
 
 
 def _holds_signals(folder: Path) -> bool:
-    return folder.name not in catalogued.FEATURES and _holds(_SIGNALS, folder)
+    if folder.name in catalogued.FEATURES:
+        return False
+    if folder.name.casefold() != _FOLDERS["processed"].casefold():
+        return _holds(_SIGNALS, folder)
+    # by name, unless it is full of other things
+    names = [name for name in file_names(folder) if name != SIMULATED_FILE]
+    return not names or any(SUBJECT.match(name) for name in names)
 
 
 def _holds_features(folder: Path) -> bool:

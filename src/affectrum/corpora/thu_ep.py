@@ -128,7 +128,9 @@ class ThuEpCorpus(Corpus):
         found = find_folders(folder, [_FOLDER], accept=_holds_files)
         if found:
             return {"signals": found[_FOLDER]}
-        return {"signals": folder} if _holds_files(folder) else {}
+        # a folder of another name is known by what its files are
+        known = _holds_files(folder) and any(_is_hdf5(folder / n) for n in file_names(folder))
+        return {"signals": folder} if known else {}
 
     def _find_facts(self) -> CorpusFacts:
         facts, told = super()._find_facts(), self.options
@@ -270,8 +272,7 @@ def _is_ear(name: str) -> bool:
 
 
 def _holds_files(folder: Path) -> bool:
-    names = [name for name in file_names(folder) if _FILE.fullmatch(name)]
-    return bool(names) and _is_hdf5(folder / names[0])
+    return any(_FILE.fullmatch(name) for name in file_names(folder))
 
 
 def _is_hdf5(path: Path) -> bool:
