@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectrum.benchmark.extras import ImportanceCollector, add_extra, embeddings
+from affectrum.benchmark.cell_pictures import store_fold_pictures, store_importance
+from affectrum.benchmark.extras import ImportanceCollector
 from affectrum.benchmark.plan import RECORD_FORMAT, Cell
 from affectrum.benchmark.record import identifier_arrays, prediction_arrays, write_cell
 from affectrum.benchmark.shared import SharedPretraining
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from affectrum.windows import Windows
 
 __all__ = ["CellContext", "run_cell", "versions"]
+
+# Windows held for folds that are fitted at once
+_BATCH_BYTES = 512 * 1024**2
 
 
 class Tell(Protocol):
@@ -113,20 +117,20 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
     label, config, arm = cell.method.title, {}, None
     used: tuple[str, ...] = ()
     first: Fold | None = None
-    for group in _groups(folds):
+    for batch in _batches(folds, cell.method.make(), cell.batched):
+        named = [fold.id for group in batch for fold in group]
         context.tell(
             "fold",
-            fold=", ".join(fold.id for fold in group[:3]) + (" ..." if len(group) > 3 else ""),
+            fold=", ".join(named[:3]) + (" ..." if len(named) > 3 else ""),
             folds_done=len(results),
             folds_total=len(folds),
             stage="",
             stage_done=0,
             stage_total=0,
         )
-        method = cell.method.make()
-        found = _run_folds(cell, context, group, parts, method, timing)
+        methods, found = _run_batch(cell, context, batch, parts, timing)
         if first is None:
-            first = group[0]
+            first, method = batch[0][0], methods[0]
             config = method.config.model_dump(mode="json")
             arm = getattr(method, "arm_", None)
             used = method.used_grants(first.access)
@@ -134,14 +138,18 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
                 label = str(method.label) + (
                     f" ({cell.method.preset})" if cell.method.preset != "strict" else ""
                 )
-        for fold, result in zip(group, found, strict=True):
+        pairs = [
+            (method, fold) for method, group in zip(methods, batch, strict=True) for fold in group
+        ]
+        for (method, fold), result in zip(pairs, found, strict=True):
             number = len(results)
             results.append(result)
             if importance is not None:
                 rng = np.random.default_rng([cell.seed, number])
                 importance.add(method, fold, result.y_true, rng)
                 if number == _picture_fold(folds, results):
-                    _fold_extras(cell, context, fold, method, result, label)
+                    context.tell("extras", message=f"pictures of fold {fold.id}")
+                    store_fold_pictures(cell, context.out, fold, method, result.y_true, label)
     assert first is not None
     timing["total_s"] = time.perf_counter() - began
     meta = _meta(cell, folds, first, results, parts, label, config, timing)
@@ -151,7 +159,7 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
     if context.told:
         meta["corpora"] = context.told
     if importance is not None:
-        _store_importance(cell, context, importance, meta, label)
+        store_importance(cell, context.out, importance, meta, label)
     table = pd.concat([result.table for result in results], ignore_index=True)
     predictions = prediction_arrays(
         table,
@@ -205,55 +213,99 @@ def _training_key(fold: Fold) -> tuple[Any, ...]:
     return (access.protocol, access.classes, access.source_classes, access.seed, *prints)
 
 
-def _run_folds(
+def _batches(folds: FoldSet, method: Method, batched: bool) -> Iterator[list[list[Fold]]]:
+    """Join groups of folds whose models are fitted at once, as many as memory allows."""
+    at_once = batched and method.fits_many_at_once
+    batch: list[list[Fold]] = []
+    n_bytes = 0
+    last_source = None
+    for group in _groups(folds):
+        access = group[0].access
+        own = [access.calibration, access.validation]
+        source = None if access.source is None else access.source.windows
+        if source is not last_source:  # folds of one target corpus share the source
+            own.append(access.source)
+        last_source = source
+        size = sum(grant.windows.x.nbytes for grant in own if grant is not None)
+        size += sum(fold.test.x.nbytes for fold in group)
+        if batch and (not at_once or n_bytes + size > _BATCH_BYTES):
+            yield batch
+            batch, n_bytes = [], 0
+        batch.append(group)
+        n_bytes += size
+    if batch:
+        yield batch
+
+
+def _run_batch(
     cell: Cell,
     context: CellContext,
-    folds: list[Fold],
+    groups: list[list[Fold]],
     parts: list[Windows],
-    method: Method,
     timing: dict[str, float],
-) -> list[_FoldResult]:
-    """Audit, train once on what the folds share, and score the test of each."""
+) -> tuple[list[Method], list[_FoldResult]]:
+    """Audit all folds, fit one model per group, and score the test of each fold."""
     began = time.perf_counter()
-    certificates = [fold.audit().raise_if_failed(cell.task.declared_leaks) for fold in folds]
+    certificates = [
+        [fold.audit().raise_if_failed(cell.task.declared_leaks) for fold in group]
+        for group in groups
+    ]
     timing["audit_s"] += time.perf_counter() - began
-    access = folds[0].access
-    method.check_access(access)
+    accesses = [group[0].access for group in groups]
+    method = cell.method.make()
+    for access in accesses:
+        method.check_access(access)
 
     def progress(stage: str, done: int, total: int) -> None:
         context.tell("stage", stage=stage, stage_done=done, stage_total=total)
 
-    epochs: list[list[NDArray[np.float16]]] = [[] for _ in folds]
-
-    def observer(epoch: int, n_epochs: int, predict: Predict) -> None:
-        for kept, fold in zip(epochs, folds, strict=True):
-            kept.append(np.asarray(predict(fold.test), dtype=np.float16))
-        context.tell("stage", stage="fine-tuning", stage_done=epoch, stage_total=n_epochs)
-
+    watches = [_EpochWatch(group, context) for group in groups]
+    observers = watches if context.epoch_scores else [None] * len(groups)
     began = time.perf_counter()
-    pretrained = context.shared.get(method, access, progress)
-    method.fit(
-        access,
-        observer=observer if context.epoch_scores else None,
-        pretrained=pretrained,
-        progress=progress,
-    )
+    pretrained = [context.shared.get(method, access, progress) for access in accesses]
+    if len(groups) == 1:
+        method.fit(accesses[0], observer=observers[0], pretrained=pretrained[0], progress=progress)
+        methods = [method]
+    else:
+        methods = method.fit_many(
+            accesses, observers=observers, pretrained=pretrained, progress=progress
+        )
     timing["fit_s"] += time.perf_counter() - began
-    return [
-        _score_fold(
-            fold,
-            parts,
-            method,
-            kept,
-            {
+    results = []
+    for fitted, group, watch, weights, certified in zip(
+        methods, groups, watches, pretrained, certificates, strict=True
+    ):
+        for fold, kept, certificate in zip(group, watch.epochs, certified, strict=True):
+            about = {
                 "certificate": certificate.to_dict(),
                 "n_epochs": len(kept),
-                "pretraining": None if pretrained is None else pretrained.fingerprint,
-            },
-            timing,
-        )
-        for fold, kept, certificate in zip(folds, epochs, certificates, strict=True)
-    ]
+                "pretraining": None if weights is None else weights.fingerprint,
+                "fitted_with": len(groups),
+            }
+            results.append(_score_fold(fold, parts, fitted, kept, about, timing))
+    return methods, results
+
+
+class _EpochWatch:
+    """Keeps the scores after each epoch of the folds that share one model."""
+
+    def __init__(self, folds: list[Fold], context: CellContext) -> None:
+        self.folds = folds
+        self.context = context
+        self.epochs: list[list[NDArray[np.float16]]] = [[] for _ in folds]
+
+    def __call__(self, epoch: int, n_epochs: int, predict: Predict) -> None:
+        for kept, fold in zip(self.epochs, self.folds, strict=True):
+            kept.append(np.asarray(predict(fold.test), dtype=np.float16))
+        self.context.tell("stage", stage="fine-tuning", stage_done=epoch, stage_total=n_epochs)
+
+
+def _picture_fold(folds: FoldSet, results: list[_FoldResult]) -> int:
+    """The fold that is drawn: the first one whose training side has every class."""
+    for number, result in enumerate(results):
+        if not result.meta["lacks"]:
+            return number
+    return len(folds) - 1
 
 
 def _score_fold(
@@ -384,70 +436,3 @@ def _meta(
         "notes": list(dict.fromkeys(note for r in results for note in r.meta["notes"])),
         "folds": [result.meta for result in results],
     }
-
-
-# ---------------------------------------------------------------------------------- extras
-
-
-def _picture_fold(folds: FoldSet, results: list[_FoldResult]) -> int:
-    """The fold that is drawn: the first one whose training side has every class."""
-    for number, result in enumerate(results):
-        if not result.meta["lacks"]:
-            return number
-    return len(folds) - 1
-
-
-def _entry(cell: Cell, kind: str, title: str, simulated: bool, label: str) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "title": title,
-        "cell": cell.digest,
-        "task": cell.task.title,
-        "method": label,
-        "seed": cell.seed,
-        "simulated": simulated,
-    }
-
-
-def _fold_extras(
-    cell: Cell,
-    context: CellContext,
-    fold: Fold,
-    method: Method,
-    result: _FoldResult,
-    label: str,
-) -> None:
-    simulated = fold.test.simulated
-    # Methods that share SCMM's code with parts of it switched off have no transfer to draw, or no
-    # soft weights to show.
-    pretrains = getattr(method.config, "pretraining", True)
-    arrays = embeddings(method, fold, result.y_true, cell.seed) if pretrains else None
-    if arrays is not None:
-        context.tell("extras", message=f"embeddings of fold {fold.id}")
-        entry = _entry(cell, "embeddings", f"embeddings of fold {fold.id}", simulated, label)
-        entry["protocol"] = fold.protocol
-        add_extra(context.out, f"embeddings-{cell.digest}", arrays, entry)
-    diagnose = getattr(method, "diagnose", None)
-    weighted = pretrains and getattr(method.config, "contrastive", True)
-    if diagnose is not None and weighted and fold.access.source is not None:
-        context.tell("extras", message="soft weights")
-        entry = _entry(cell, "soft-weights", "what the soft weights follow", simulated, label)
-        entry["protocol"] = fold.protocol
-        found = diagnose(fold.access).to_dict()
-        add_extra(context.out, f"soft-weights-{cell.digest}", found, entry, as_json=True)
-
-
-def _store_importance(
-    cell: Cell,
-    context: CellContext,
-    importance: ImportanceCollector,
-    meta: dict[str, Any],
-    label: str,
-) -> None:
-    arrays = importance.arrays()
-    if arrays is None:
-        return
-    title = "permutation importance by region"
-    entry = _entry(cell, "importance", title, bool(meta["simulated"]), label)
-    entry["protocol"] = meta["protocol"]
-    add_extra(context.out, f"importance-{cell.digest}", arrays, entry)

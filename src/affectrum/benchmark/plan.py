@@ -191,6 +191,9 @@ class Plan(_Strict):
         Every method runs with every seed.
     epoch_scores : bool
         Keep the scores after each epoch, where a method has epochs.
+    batched : bool
+        Fit the models of a cell's folds in one computation where the method can; the numbers are
+        those of one by one up to rounding, so that the two are different cells.
     extras : bool
         Store what the report's figures need (see `affectrum.benchmark.extras`), for the first
         seed; not for a task that differs from another one only by fewer calibration trials.
@@ -203,6 +206,7 @@ class Plan(_Strict):
     methods: tuple[MethodPlan, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     epoch_scores: bool = True
+    batched: bool = True
     extras: bool = False
 
     @model_validator(mode="after")
@@ -337,6 +341,8 @@ class Cell:
         of one plan apart.
     fingerprints : dict of str to str
         Fingerprint of each corpus's windows.
+    batched : bool
+        Whether models of several folds are fitted in one computation.
     """
 
     task: TaskPlan
@@ -344,6 +350,7 @@ class Cell:
     seed: int
     digest: str
     fingerprints: dict[str, str] = field(default_factory=dict)
+    batched: bool = True
 
     @property
     def title(self) -> str:
@@ -390,9 +397,10 @@ def expand(plan: Plan, fingerprints: Mapping[tuple[str, str], str] | None = None
                     "config": config,
                     "seed": seed,
                     "epoch_scores": plan.epoch_scores,
+                    "batched": plan.batched,
                     "windows": prints,
                 }
-                cells.append(Cell(task, method, seed, digest_of(content), prints))
+                cells.append(Cell(task, method, seed, digest_of(content), prints, plan.batched))
     return cells
 
 

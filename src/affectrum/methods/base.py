@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -297,6 +297,49 @@ class Method(ABC):
         """Restore what `state` returned; returns itself."""
 
     # ---------------------------------------------------------------------- may be overridden
+
+    fits_many_at_once: ClassVar[bool] = False
+    """Whether `fit_many` is one computation and not a loop over `fit`."""
+
+    def fit_many(
+        self,
+        accesses: Sequence[Access],
+        *,
+        observers: Sequence[Observer | None] | None = None,
+        pretrained: Sequence[Pretrained | None] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Self]:
+        """Fit one method of this configuration per access; this one stays as it is.
+
+        Parameters
+        ----------
+        accesses : sequence of Access
+            One per fold, of one protocol and one set of classes.
+        observers : sequence of callable or None, optional
+            One per access, see `fit`.
+        pretrained : sequence of Pretrained or None, optional
+            One per access, see `fit`.
+        progress : callable, optional
+            See `fit`.
+
+        Returns
+        -------
+        list of Method
+            Fitted methods in the order of `accesses`; each sees its own access only.
+
+        Raises
+        ------
+        AccessError
+            If a protocol does not grant what the method needs.
+        """
+        watching = [None] * len(accesses) if observers is None else list(observers)
+        given = [None] * len(accesses) if pretrained is None else list(pretrained)
+        return [
+            type(self)(self.config).fit(
+                access, observer=observer, pretrained=weights, progress=progress
+            )
+            for access, observer, weights in zip(accesses, watching, given, strict=True)
+        ]
 
     def predict_valence_arousal(self, windows: Windows) -> NDArray[np.float64] | None:
         """Coordinates on the plane (-1..1), or None where the method can't tell.

@@ -5,7 +5,7 @@ torch is imported inside the functions that compute, so that listing methods sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -25,6 +25,8 @@ from affectrum.methods.registry import register
 from affectrum.methods.scmm.config import PRESETS, TRANSFERS, SCMMConfig
 
 if TYPE_CHECKING:
+    import torch
+
     from affectrum.methods.scmm.diagnostics import SoftWeightDiagnostics
     from affectrum.methods.scmm.finetuning import SCMMClassifier
     from affectrum.methods.scmm.network import SCMMNetwork
@@ -93,7 +95,10 @@ class SCMM(Method):
     transfers: ClassVar[Mapping[str, Mapping[str, Any]]] = TRANSFERS
     transfer_presets: ClassVar[tuple[str, ...]] = ("paper", "released")
 
+    fits_many_at_once: ClassVar[bool] = True
+
     config: SCMMConfig
+    history_: list[EpochRecord]
 
     # --------------------------------------------------------------------------- pre-training
 
@@ -155,6 +160,78 @@ class SCMM(Method):
         ConfigError
             If windows don't fit, or `pretrained` belongs to other data or settings.
         """
+        from affectrum.methods.scmm import finetuning
+
+        device = self._prepare(access, pretrained, progress)
+
+        def after_epoch(epoch: int, n_epochs: int) -> None:
+            if observer is not None:
+                observer(epoch, n_epochs, self.predict_proba)
+
+        def report(done: int, total: int) -> None:
+            if progress is not None:
+                progress("fine-tuning", done, total)
+
+        self.history_ = finetuning.finetune(
+            self._classifier,
+            access,
+            self.config,
+            device=device,
+            after_epoch=after_epoch,
+            progress=report,
+        )
+        self._classifier.eval()
+        return self
+
+    def fit_many(
+        self,
+        accesses: Sequence[Access],
+        *,
+        observers: Sequence[Observer | None] | None = None,
+        pretrained: Sequence[Pretrained | None] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Self]:
+        """Fit one SCMM per access, fine-tuning all in one computation. See `Method.fit_many`.
+
+        Weights and scores are those of `fit` up to rounding (1e-12 in float64).
+        """
+        from affectrum.methods.scmm import finetuning_many, stacked
+
+        given = [None] * len(accesses) if pretrained is None else list(pretrained)
+        methods = [type(self)(self.config) for _ in accesses]
+        for method, access, weights in zip(methods, accesses, given, strict=True):
+            device = method._prepare(access, weights, progress)
+        if not stacked.can_stack([method._classifier for method in methods]):
+            return super().fit_many(
+                accesses,
+                observers=observers,
+                pretrained=[method.pretrained_ for method in methods],
+                progress=progress,
+            )
+
+        def after_epoch(numbers: Sequence[int], epoch: int, n_epochs: int) -> None:
+            for number in numbers:
+                observer = None if observers is None else observers[number]
+                if observer is not None:
+                    observer(epoch, n_epochs, methods[number].predict_proba)
+            if progress is not None:
+                progress("fine-tuning", epoch, n_epochs)
+
+        histories = finetuning_many.finetune_many(
+            [method._classifier for method in methods],
+            accesses,
+            self.config,
+            device=device,
+            after_epoch=after_epoch,
+        )
+        for method, history in zip(methods, histories, strict=True):
+            method.history_ = history
+        return methods
+
+    def _prepare(
+        self, access: Access, pretrained: Pretrained | None, progress: Progress | None
+    ) -> torch.device:
+        """Check everything, pre-train or load weights, and put a new classifier on them."""
         from affectrum.methods.scmm import finetuning, pretraining
 
         self.check_access(access)
@@ -171,33 +248,15 @@ class SCMM(Method):
         )
         if pretrained is not None:
             _load(network, "network", pretrained.arrays)
-        classifier = finetuning.make_classifier(
+        # set before training: the observer's predict reads them
+        self._classifier: SCMMClassifier = finetuning.make_classifier(
             network, len(access.classes), self.config, derive_seed(seed, access.seed, "classifier")
         ).to(device)
-        # set before training: the observer's predict reads them
         self.classes_ = tuple(access.classes)
         self.channels_ = tuple(grants[0].windows.channels)
         self.pretrained_ = pretrained
-        self._classifier: SCMMClassifier = classifier
-
-        def after_epoch(epoch: int, n_epochs: int) -> None:
-            if observer is not None:
-                observer(epoch, n_epochs, self.predict_proba)
-
-        def report(done: int, total: int) -> None:
-            if progress is not None:
-                progress("fine-tuning", done, total)
-
-        self.history_: list[EpochRecord] = finetuning.finetune(
-            classifier,
-            access,
-            self.config,
-            device=device,
-            after_epoch=after_epoch,
-            progress=report,
-        )
-        classifier.eval()
-        return self
+        self.history_ = []
+        return device
 
     def used_grants(self, access: Access) -> tuple[str, ...]:
         """Return what of the access is used: labels only for fine-tuning and the search."""

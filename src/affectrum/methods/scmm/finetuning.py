@@ -162,25 +162,34 @@ def finetune(
     ConfigError
         If windows don't fit the network.
     """
-    grants = labelled_grants(access, config)
-    xs: list[torch.Tensor] = []
-    ys: list[NDArray[np.int64]] = []
-    for grant in grants:
-        check_windows(grant.windows)
-        check_shape(classifier.network, grant.windows.shape)
-        assert grant.y is not None
-        xs.append(to_tensor(grant.windows.x, device))
-        ys.append(np.asarray(grant.y, dtype=np.int64))
-    x = xs[0] if len(xs) == 1 else torch.cat(xs)
-    y = torch.from_numpy(np.concatenate(ys)).to(device)
-
+    x, y = training_windows(classifier.network, access, config, device)
     adam = {"learning_rate": config.learning_rate, "weight_decay": config.weight_decay}
     optimizers = [make_adam(list(classifier.head.parameters()), betas=config.betas, **adam)]
     if not config.freeze_encoder:
         # the encoder's optimizer first: schedules that leave out the classifier follow this order
         parameters = list(classifier.network.encoder.parameters())
         optimizers.insert(0, make_adam(parameters, betas=config.betas, **adam))
-    settings = ClassifierSettings(
+    return train_classifier(
+        classifier,
+        x,
+        y,
+        optimizers,
+        loop_settings(config),
+        seed=batch_seed(config, access),
+        after_epoch=after_epoch,
+        validation=validation_of(classifier, access, device),
+        progress=progress,
+    )
+
+
+def batch_seed(config: SCMMConfig, access: Access) -> int:
+    """Seed of the order of fine-tuning batches."""
+    return derive_seed(config.seed, access.seed, "fine-tuning batches")
+
+
+def loop_settings(config: SCMMConfig) -> ClassifierSettings:
+    """Return the settings of the training loop that fine-tuning uses."""
+    return ClassifierSettings(
         epochs=config.finetune_epochs,
         batch_size=config.finetune_batch,
         max_steps=config.finetune_max_steps,
@@ -190,26 +199,45 @@ def finetune(
         zero_grad=config.finetune_zero_grad,
         keep=config.finetune_keep,
     )
-    validation = None
-    if access.validation is not None and access.validation.y is not None:
-        held = to_tensor(access.validation.windows.x, device)
-        check_shape(classifier.network, tuple(held.shape))
 
-        def predict() -> NDArray[np.int64]:
-            return np.asarray(score(classifier, held).argmax(axis=1), dtype=np.int64)
 
-        validation = (predict, np.asarray(access.validation.y, dtype=np.int64))
-    return train_classifier(
-        classifier,
-        x,
-        y,
-        optimizers,
-        settings,
-        seed=derive_seed(config.seed, access.seed, "fine-tuning batches"),
-        after_epoch=after_epoch,
-        validation=validation,
-        progress=progress,
-    )
+def training_windows(
+    network: SCMMNetwork, access: Access, config: SCMMConfig, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the windows that fine-tuning learns from, and their classes.
+
+    Raises
+    ------
+    AccessError
+        See `labelled_grants`.
+    ConfigError
+        If windows don't fit the network.
+    """
+    xs: list[torch.Tensor] = []
+    ys: list[NDArray[np.int64]] = []
+    for grant in labelled_grants(access, config):
+        check_windows(grant.windows)
+        check_shape(network, grant.windows.shape)
+        assert grant.y is not None
+        xs.append(to_tensor(grant.windows.x, device))
+        ys.append(np.asarray(grant.y, dtype=np.int64))
+    x = xs[0] if len(xs) == 1 else torch.cat(xs)
+    return x, torch.from_numpy(np.concatenate(ys)).to(device)
+
+
+def validation_of(
+    classifier: SCMMClassifier, access: Access, device: torch.device
+) -> tuple[Callable[[], NDArray[np.int64]], NDArray[np.int64]] | None:
+    """Return a prediction of the validation windows and their classes, None without them."""
+    if access.validation is None or access.validation.y is None:
+        return None
+    held = to_tensor(access.validation.windows.x, device)
+    check_shape(classifier.network, tuple(held.shape))
+
+    def predict() -> NDArray[np.int64]:
+        return np.asarray(score(classifier, held).argmax(axis=1), dtype=np.int64)
+
+    return predict, np.asarray(access.validation.y, dtype=np.int64)
 
 
 def check_shape(network: SCMMNetwork, shape: tuple[int, ...]) -> None:

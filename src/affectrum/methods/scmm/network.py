@@ -61,12 +61,17 @@ class ConvolutionBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, length, n_in) to (n, length_out, n_out)."""
         n = len(x)
-        if self.length_in <= _DENSE_LENGTH:
+        if self.is_dense:
             maps = x.flatten(1) @ self.dense_weight()
         else:
             maps = self.convolution(x.transpose(1, 2)).transpose(1, 2)
         maps = maps.reshape(n, self.length_convolved, -1)
         return normalise_pool_relu(maps, self.normalisation)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the convolution is done as one matrix product."""
+        return self.length_in <= _DENSE_LENGTH
 
     def dense_weight(self) -> torch.Tensor:
         """Return the convolution as a matrix.
