@@ -6,8 +6,10 @@ anything is unpacked, and files that declare entities are refused.
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import struct
 import xml.etree.ElementTree as ET
 import zipfile
 import zlib
@@ -21,6 +23,17 @@ __all__ = ["read_cells"]
 _MAX_BYTES: Final = 4 * 1024**2
 _MAX_ROWS: Final = 10_000
 _MAX_COLUMNS: Final = 256
+# What damaged archives and documents raise; an encrypted one ends in a RuntimeError.
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    ET.ParseError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+)
 _PLACE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 
 
@@ -56,8 +69,7 @@ def read_cells(path: str | os.PathLike[str]) -> list[list[str]]:
             sheet = _parse(archive, sheets[0], path)
     except OSError as error:
         raise FileFormatError(f"{path}: can't be read ({error.strerror or error}).") from None
-    # a zip file can also be encrypted (RuntimeError) or packed in a way Python does not know
-    except (zipfile.BadZipFile, zlib.error, ET.ParseError, RuntimeError, EOFError) as error:
+    except _DAMAGE as error:
         raise FileFormatError(f"{path}: no Excel workbook, or damaged ({error}).") from None
     return _rows(sheet, shared, path)
 

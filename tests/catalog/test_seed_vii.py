@@ -1,0 +1,54 @@
+"""SEED-VII's facts against lists retyped from its stimulus order."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from affectrum import catalog
+from affectrum.catalog import seed, seed_vii
+
+FACTS = catalog.get("seed vii")
+
+
+def test_words_by_hand():
+    first = [clip.emotion for clip in FACTS.clips[0]]
+    assert first[:10] == first[10:]
+    assert first[:5] == ["happy", "neutral", "disgust", "sad", "anger"]
+    assert first[5:10] == first[4::-1]  # there and back
+    for session in FACTS.clips:
+        words = [clip.emotion for clip in session]
+        assert words[:10] == words[10:]
+        assert words[:5] == words[9:4:-1]
+    assert [session[0].emotion for session in FACTS.clips] == ["happy", "anger", "happy", "disgust"]
+    counts = Counter(clip.emotion for session in FACTS.clips for clip in session)
+    assert counts.pop("neutral") == 8
+    assert counts == dict.fromkeys(["happy", "sad", "anger", "disgust", "fear", "surprise"], 12)
+
+
+def test_clips_are_numbered_as_the_videos():
+    names = [clip.clip for session in FACTS.clips for clip in session]
+    assert names == [f"SEED-VII/{number:02d}" for number in range(1, 81)]
+
+
+def test_codes_are_in_the_order_of_first_occurrence():
+    assert FACTS.emotions == ("happy", "neutral", "disgust", "sad", "anger", "fear", "surprise")
+    assert not FACTS.is_rated
+
+
+def test_cap_and_people():
+    assert FACTS.electrodes == seed.ELECTRODES
+    assert (FACTS.electrodes[57], FACTS.electrodes[61]) == ("CB1", "CB2")
+    assert FACTS.sex == "MMFMMMFFFFMFMFMFMFFM"
+    assert FACTS.sex.count("M") == FACTS.sex.count("F") == 10
+    assert (FACTS.sfreq, FACTS.raw_sfreq) == (200.0, 1000.0)
+
+
+def test_folds_are_blocks_of_five_trials():
+    assert (tuple([0] * 5 + [1] * 5 + [2] * 5 + [3] * 5),) * 4 == seed_vii.FOLDS
+
+
+def test_the_two_recordings_with_wrong_triggers():
+    assert seed_vii.TRIGGERS_WRONG == {
+        (14, 1): "2022-10-15 14:25:34",
+        (9, 3): "2022-11-11 14:01:27",
+    }
