@@ -1,0 +1,123 @@
+"""Fine-tuning SCMM on all subjects of a cell at once, beside one subject after the other.
+
+Both train encoder and classifier of the same initial networks on the same batches; before anything
+is timed, a float64 run of both must end in the same weights. The two take turns, so that whatever
+else the machine does slows both. The best and the median of the rounds are printed.
+
+    python benchmarks/bench_finetune.py [--subjects 15] [--threads 2] [--rounds 5] [--device cpu]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from affectrum.methods.scmm.config import SCMMConfig
+from affectrum.methods.scmm.finetuning import SCMMClassifier, make_classifier
+from affectrum.methods.scmm.finetuning_many import train_many
+from affectrum.methods.scmm.pretraining import make_network
+from affectrum.training.loop import ClassifierSettings, make_adam, train_classifier
+
+CONFIG = SCMMConfig()
+Data = tuple[list[SCMMClassifier], list[torch.Tensor], list[torch.Tensor]]
+
+
+def make_data(
+    n_subjects: int, n_windows: int, n_channels: int, dtype: torch.dtype, device: str
+) -> Data:
+    network = make_network(n_channels, 5, CONFIG.width, 0)
+    classifiers = [
+        make_classifier(copy.deepcopy(network), 3, CONFIG, seed).to(device, dtype)
+        for seed in range(n_subjects)
+    ]
+    generator = torch.Generator().manual_seed(0)
+    shape = (n_windows, n_channels, 5)
+    xs = [torch.randn(shape, generator=generator).to(device, dtype) for _ in range(n_subjects)]
+    ys = [torch.randint(0, 3, (n_windows,), generator=generator).to(device) for _ in xs]
+    return classifiers, xs, ys
+
+
+def one_by_one(data: Data, settings: ClassifierSettings) -> None:
+    for number, (classifier, x, y) in enumerate(zip(*data, strict=True)):
+        adam = {
+            "learning_rate": settings.learning_rate,
+            "betas": CONFIG.betas,
+            "weight_decay": CONFIG.weight_decay,
+        }
+        optimizers = [
+            make_adam(list(part.parameters()), **adam)
+            for part in (classifier.network.encoder, classifier.head)
+        ]
+        train_classifier(classifier, x, y, optimizers, settings, seed=number)
+
+
+def at_once(data: Data, settings: ClassifierSettings) -> None:
+    classifiers, xs, ys = data
+    train_many(
+        classifiers,
+        xs,
+        ys,
+        settings,
+        betas=CONFIG.betas,
+        weight_decay=CONFIG.weight_decay,
+        seeds=range(len(xs)),
+    )
+
+
+def largest_difference(settings: ClassifierSettings, device: str) -> float:
+    data = make_data(3, 300, 62, torch.float64, device)
+    again = copy.deepcopy(data)
+    one_by_one(data, settings)
+    at_once(again, settings)
+    return max(
+        float((value - other.state_dict()[name]).abs().max())
+        for one, other in zip(data[0], again[0], strict=True)
+        for name, value in one.state_dict().items()
+    )
+
+
+def seconds(run: Callable[[Data, ClassifierSettings], None], data: Data, settings: object) -> float:
+    data = copy.deepcopy(data)
+    began = time.perf_counter()
+    run(data, settings)  # type: ignore[arg-type]
+    if data[1][0].is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--subjects", type=int, default=15)
+    parser.add_argument("--windows", type=int, default=2010, help="SEED: 9 trials of 1-s windows")
+    parser.add_argument("--channels", type=int, default=62)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    settings = ClassifierSettings(epochs=chosen.epochs, batch_size=CONFIG.finetune_batch)
+    found = largest_difference(settings, chosen.device)
+    print(f"largest difference of weights in float64: {found:.1e}")
+    data = make_data(chosen.subjects, chosen.windows, chosen.channels, torch.float32, chosen.device)
+    times = np.array(
+        [
+            [seconds(one_by_one, data, settings), seconds(at_once, data, settings)]
+            for _ in range(chosen.rounds)
+        ]
+    )
+    for name, pick in (("best", times.min(axis=0)), ("median", np.median(times, axis=0))):
+        print(
+            f"{name}: {chosen.subjects} subjects, {chosen.epochs} epochs of {chosen.windows} "
+            f"windows, {chosen.channels} electrodes, {chosen.device}, {chosen.threads} threads: "
+            f"one by one {pick[0]:.2f} s, at once {pick[1]:.2f} s, ratio {pick[0] / pick[1]:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
