@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "MAT_HEADER",
     "BdfChannel",
     "atomic_file",
     "mat_bytes",
@@ -71,6 +72,7 @@ def write_text(path: Path, text: str) -> None:
 _MI_INT8, _MI_INT32, _MI_UINT32, _MI_DOUBLE, _MI_MATRIX, _MI_COMPRESSED = 1, 5, 6, 9, 14, 15
 _MX_DOUBLE = 6
 _MAT_TEXT = b"MATLAB 5.0 MAT-file, Platform: PCWIN64, Created on: Thu Jan 01 00:00:00 2015"
+MAT_HEADER = _MAT_TEXT.ljust(116) + b"\0" * 8 + struct.pack("<H", 0x0100) + b"IM"
 
 
 def _element(kind: int, payload: bytes) -> bytes:
@@ -107,7 +109,7 @@ def mat_bytes(variables: Iterable[tuple[str, Array]], *, compress: bool) -> Iter
     bytes
         The header, then one piece per variable.
     """
-    yield _MAT_TEXT.ljust(116) + b"\0" * 8 + struct.pack("<H", 0x0100) + b"IM"
+    yield MAT_HEADER
     for name, value in variables:
         matrix = _matrix(name, value)
         if compress:
