@@ -6,9 +6,10 @@ comes back is untrusted: names that would leave the folder are refused.
 
 from __future__ import annotations
 
-import io
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
@@ -16,15 +17,14 @@ from urllib.parse import quote, urlencode
 from affectrum.errors import DownloadError, FileFormatError
 
 if TYPE_CHECKING:
-    from pooch import HTTPDownloader
+    import requests
 
-__all__ = ["BUCKET", "RemoteFile", "http", "list_files"]
+__all__ = ["BUCKET", "RemoteFile", "answer", "list_files"]
 
 BUCKET: Final = "https://s3.amazonaws.com/openneuro.org"
 """Address of OpenNeuro's public bucket; a mirror that speaks the same protocol can stand for it."""
 
 _TIMEOUT_S: Final = 60
-_CHUNK: Final = 1 << 20
 # A page has a thousand names at most: some hundred kilobytes.
 _PAGE_BYTES: Final = 16_000_000
 _PAGES: Final = 1000
@@ -60,25 +60,47 @@ class RemoteFile:
         return match[1] if match else ""
 
 
-class _Page(io.BytesIO):
-    """A buffer that refuses to grow without end."""
+@contextmanager
+def answer(url: str, *, start: int = 0) -> Iterator[requests.Response]:
+    """Ask for an address; the content is read piece by piece.
 
-    def write(self, data: object) -> int:
-        if self.tell() > _PAGE_BYTES:
-            raise FileFormatError("The server's listing is larger than any listing can be.")
-        return super().write(data)  # type: ignore[arg-type]
+    Parameters
+    ----------
+    url : str
+        The address.
+    start : int
+        First byte that is wanted.
+
+    Yields
+    ------
+    Response
+        A good answer; its status is 206 where the server gave only what was wanted.
+
+    Raises
+    ------
+    OSError
+        If there is no connection, or the answer is an error.
+    """
+    import requests
+
+    # the stored bytes as they are: a server must not pack them on the way
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
+        response.raise_for_status()
+        yield response
 
 
-def http(headers: dict[str, str] | None = None) -> HTTPDownloader:
-    """Return what fetches one address into an open file."""
-    import pooch
-
-    return pooch.HTTPDownloader(
-        chunk_size=_CHUNK,
-        timeout=_TIMEOUT_S,
-        # the stored bytes as they are: a server must not pack them on the way
-        headers={"Accept-Encoding": "identity", **(headers or {})},
-    )
+def _read(url: str) -> bytes:
+    """Return a page of the listing, which never grows without end."""
+    pieces: list[bytes] = []
+    size = 0
+    with answer(url) as response:
+        for piece in response.iter_content(1 << 16):
+            size += len(piece)
+            if size > _PAGE_BYTES:
+                raise FileFormatError("The server's listing is larger than any listing can be.")
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def list_files(dataset: str, base: str = BUCKET) -> tuple[RemoteFile, ...]:
@@ -111,15 +133,14 @@ def list_files(dataset: str, base: str = BUCKET) -> tuple[RemoteFile, ...]:
     for _ in range(_PAGES):
         words = {"list-type": "2", "prefix": f"{dataset}/"}
         words |= {"continuation-token": token} if token else {}
-        page = _Page()
         try:
-            http()(f"{base}?{urlencode(words)}", page, None)
+            page = _read(f"{base}?{urlencode(words)}")
         except OSError as error:
             raise DownloadError(
                 f"The list of files of {dataset} can't be fetched from {base} ({error}). Check the "
                 "connection; a proxy is taken from HTTPS_PROXY."
             ) from error
-        files, token = _read_page(page.getvalue(), dataset, base)
+        files, token = _read_page(page, dataset, base)
         found |= {file.path: file for file in files}
         if not token:
             break

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -215,7 +216,7 @@ def download(
     stop, lock = threading.Event(), threading.Lock()
     done = 0
 
-    def tell(count: int, path: str) -> None:
+    def tell(path: str, count: int) -> None:
         nonlocal done
         with lock:
             done += count
@@ -231,7 +232,7 @@ def download(
                 file,
                 plan.folder,
                 stop=stop,
-                tell=lambda count, path=file.path: tell(count, path),
+                tell=partial(tell, file.path),
                 attempts=attempts,
                 pause_s=pause_s,
             ): file

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from affectrum.downloads.bucket import RemoteFile, http
+from affectrum.downloads.bucket import RemoteFile, answer
 from affectrum.errors import DownloadError, FileFormatError
 
 __all__ = ["CHECKED", "PARTS", "check_content", "fetch"]
@@ -25,35 +25,9 @@ CHECKED: Final[dict[str, str]] = {
 
 # The sizes in which large files are commonly uploaded; the checksum of such a file is one of parts.
 _PART_SIZES: Final = tuple(1 << power for power in (23, 24, 25, 26, 27, 28, 29, 30))
+_CHUNK = 1 << 18  # what is lost at most when a transfer breaks off
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MULTIPART = re.compile(r"[0-9a-f]{32}-(\d{1,5})")
-
-
-class _Part:
-    """An open file that counts what it gets, and never grows beyond what was announced."""
-
-    def __init__(
-        self, path: Path, limit: int, stop: threading.Event, tell: Callable[[int], None]
-    ) -> None:
-        self._file = path.open("ab")
-        self._left = limit - self._file.tell()
-        self._stop, self._tell = stop, tell
-
-    def write(self, data: bytes) -> int:
-        if self._stop.is_set():
-            raise _Stopped
-        self._left -= len(data)
-        if self._left < 0:
-            raise FileFormatError("the server sent more than it announced")
-        self._file.write(data)
-        self._tell(len(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Leave flushing to `close`."""
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class _Stopped(Exception):
@@ -78,9 +52,9 @@ def check_content(path: Path, file: RemoteFile) -> str | None:
     if path.stat().st_size != file.size:
         return None
     if _MD5.fullmatch(file.etag):
-        import pooch
-
-        return "checksum" if pooch.file_hash(str(path), alg="md5") == file.etag else None
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+        return "checksum" if digest.hexdigest() == file.etag else None
     match = _MULTIPART.fullmatch(file.etag)
     if match:
         n_parts = int(match[1])
@@ -167,8 +141,8 @@ def fetch(
             _throw_away(part, tell)
             continue
         except OSError as error:
-            if getattr(error, "strerror", None) and not getattr(error, "request", None):
-                raise  # the disk's fault, not the connection's
+            if error.strerror:
+                raise  # the disk's fault: a connection's has no such text
             fault = error
             continue
         how = check_content(part, file)
@@ -200,11 +174,20 @@ def _transfer(
         return
     if stop.is_set():
         raise _Stopped
-    sink = _Part(part, file.size, stop, tell)
-    try:
-        http({"Range": f"bytes={have}-"} if have else None)(file.url, sink, None)
-    finally:
-        sink.close()
+    with answer(file.url, start=have) as response, part.open("ab") as out:
+        if have and response.status_code != 206:
+            # the server does not go on in the middle: it sends all of it again
+            out.truncate(0)
+            tell(-have)
+            have = 0
+        for piece in response.iter_content(_CHUNK):
+            if stop.is_set():
+                raise _Stopped
+            have += len(piece)
+            if have > file.size:
+                raise FileFormatError("the server sent more than it announced")
+            out.write(piece)
+            tell(len(piece))
 
 
 def _throw_away(part: Path, tell: Callable[[int], None]) -> None:
