@@ -34,6 +34,10 @@ def test_slices_in_any_order(tmp_path, compress, dtype):
             found = file.slice(index)
             assert found.dtype == np.float64
             np.testing.assert_array_equal(found, x[:, :, index])
+        np.testing.assert_array_equal(file.part(2, 5), x[:, :, 2:5])
+        assert file.part(4, 4).shape == (50, 3, 0)
+        with pytest.raises(FileFormatError, match="7 slices"):
+            file.part(5, 4)
         for index in (-1, 7):
             with pytest.raises(FileFormatError, match="7 slices"):
                 file.slice(index)

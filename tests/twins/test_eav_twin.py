@@ -12,7 +12,8 @@ import affectrum as af
 from affectrum.twins import write_twin
 from affectrum.twins.eav import ELECTRODES
 from affectrum.twins.generator import Cap, TwinGenerator
-from affectrum.twins.mat_array import write_mat_array
+from affectrum.twins.mat_array import sliced
+from affectrum.twins.mat_struct_files import write_nested_mat
 from affectrum.twins.settings import TwinSettings
 
 OPTIONS = {"subjects": [5], "trial_seconds": 2.0, "seed": 3}
@@ -62,10 +63,20 @@ def test_arrays_written_in_slices(tmp_path, compress):
     x = np.random.default_rng(0).normal(size=(5, 3, 4))
     path = tmp_path / "x.mat"
     parts = [x[:, :, k] for k in range(4)]
-    write_mat_array(path, "seg", x.shape, parts, compress=compress)
+
+    def write(pieces):
+        node = sliced(x.shape, lambda: pieces)
+        write_nested_mat(
+            path,
+            [("seg", node), ("next", sliced((2, 1), lambda: [x[:2, 0, 0]]))],
+            compress=compress,
+        )
+
+    write(parts)
     np.testing.assert_array_equal(loadmat(path)["seg"], x)
+    np.testing.assert_array_equal(loadmat(path)["next"][:, 0], x[:2, 0, 0])
     with pytest.raises(ValueError, match="4 slices announced, 3 written"):
-        write_mat_array(path, "seg", x.shape, parts[:3], compress=compress)
+        write(parts[:3])
     with pytest.raises(ValueError, match="a slice of shape"):
-        write_mat_array(path, "seg", x.shape, [part.T for part in parts], compress=compress)
+        write([part.T for part in parts])
     np.testing.assert_array_equal(loadmat(path)["seg"], x)

@@ -101,11 +101,37 @@ class MatSlices(MatStream):
         FileFormatError
             There is no such slice, or the file is damaged.
         """
-        with self._guard(f"{self.name} [..., {index}]"):
-            if not 0 <= index < self.shape[-1]:
+        return self.part(index, index + 1)[..., 0]
+
+    def part(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Decode neighbouring slices.
+
+        Parameters
+        ----------
+        start, stop : int
+            Places on the last axis: the first one, and the one behind the last.
+
+        Returns
+        -------
+        ndarray, shape `shape` with ``stop - start`` as the last axis
+            float64.
+
+        Raises
+        ------
+        FileFormatError
+            There are no such slices, or the file is damaged.
+        UnsafeFileError
+            They are larger than any recording.
+        """
+        with self._guard(f"{self.name} [..., {start}:{stop}]"):
+            if not 0 <= start <= stop <= self.shape[-1]:
                 raise ValueError(f"it has {self.shape[-1]} slices")
-            begin = self._start + index * self._slice_bytes
+            n_bytes = (stop - start) * self._slice_bytes
+            if n_bytes > MAX_SLICE_BYTES:
+                raise UnsafeFileError(f"the part has {n_bytes} bytes")
+            begin = self._start + start * self._slice_bytes
             source = self._source(self.name, begin)
             source.skip(begin - source.position)
-            flat = np.frombuffer(source.read(self._slice_bytes), self._dtype)
-        return flat.reshape(self.shape[:-1], order="F").astype(np.float64)
+            flat = np.frombuffer(source.read(n_bytes), self._dtype)
+        shape = (*self.shape[:-1], stop - start)
+        return flat.reshape(shape, order="F").astype(np.float64)

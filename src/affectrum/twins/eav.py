@@ -13,7 +13,8 @@ from affectrum.catalog import eav as facts
 from affectrum.twins.files import write_mat
 from affectrum.twins.generator import Cap, TwinGenerator
 from affectrum.twins.jobs import Job, Layout, to_file_values
-from affectrum.twins.mat_array import write_mat_array
+from affectrum.twins.mat_array import sliced
+from affectrum.twins.mat_struct_files import write_nested_mat
 
 __all__ = ["DEFAULT_FORMS", "ELECTRODES", "FORMS", "jobs"]
 
@@ -71,4 +72,4 @@ def _write_signals(layout: Layout, subject: int, name: str, path: Path) -> None:
             yield to_file_values(trial.x[:, :n_samples]).T
 
     shape = (n_samples, facts.N_CHANNELS, len(order))
-    write_mat_array(path, name, shape, trials(), compress=layout.compress)
+    write_nested_mat(path, [(name, sliced(shape, trials))], compress=layout.compress)
