@@ -127,7 +127,7 @@ ds003751/
 """,
     notes=(
         "Onsets in events.tsv count samples at 250 Hz, not seconds, and durations mean nothing.",
-        "80 s of rest stand once at the beginning of each recording: read_baseline returns them.",
+        "80 s of rest stand once at the beginning of each recording: read_rest returns them.",
         "People saw 11 films (33 people), 10 (6) or 9 (1).",
         "The number of a subject is the one in its label (mit003 is 3).",
         "A felt emotion is given where a person named exactly one; several clicks with other words "

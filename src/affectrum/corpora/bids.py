@@ -105,7 +105,7 @@ class Place:
 class BidsCorpus(Corpus):
     """Reader of BIDS data sets; see `Corpus`.
 
-    ``read_baseline`` returns the rest that the mapping names, recorded once in each recording.
+    ``read_rest`` returns the rest that the mapping names, recorded once in each recording.
     """
 
     name = "BIDS"
@@ -169,7 +169,7 @@ class BidsCorpus(Corpus):
         places = self._places(data_set, mapping, log)
         if mapping.array is not None:
             self.channels = mapping.signal.rows
-            headers, wirings = array_headers(mapping, places, self.folder, self._cache, log)
+            headers, wirings = array_headers(mapping, places, self.simulated, self._cache, log)
             self._wirings |= wirings
             headers = [self._labelled_row(header, sequences) for header in headers]
         else:
@@ -434,7 +434,7 @@ class BidsCorpus(Corpus):
         x = recording.read(wiring.picks, start, stop)
         return np.asarray(x * wiring.volts[:, None])
 
-    def read_baseline(self, trial: pd.Series | Mapping[str, Any]) -> np.ndarray[Any, Any] | None:
+    def read_rest(self, trial: pd.Series | Mapping[str, Any]) -> np.ndarray[Any, Any] | None:
         """Read the rest that was recorded once in the trial's recording.
 
         Parameters

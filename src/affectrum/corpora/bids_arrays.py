@@ -39,7 +39,7 @@ class _Place(Protocol):
 def array_headers(
     mapping: BidsMapping,
     places: Sequence[_Place],
-    folder: Path,
+    simulated: bool,
     cache: FileCache,
     log: ProblemLog,
 ) -> tuple[list[TrialHeader], dict[str, Wiring]]:
@@ -51,8 +51,8 @@ def array_headers(
         Its `array` and `signal`.
     places : sequence
         The files.
-    folder : Path
-        The corpus folder.
+    simulated : bool
+        Whether trials may have another length.
     cache : FileCache
         Keeps shapes and units.
     log : ProblemLog
@@ -72,10 +72,10 @@ def array_headers(
     for place in places:
         try:
             shape, dtype = cache.get(place.file.path, "shape", _shape)
-            if len(shape) != 3 or shape[1] != n_channels or (expected or shape[2]) != shape[2]:
+            if len(shape) != 3 or shape[1] != n_channels:
                 raise FileFormatError(
                     f"{place.file.path}: its array has shape {tuple(shape)}; expected (trials, "
-                    f"{n_channels} channels, {expected or 'any number of'} samples)."
+                    f"{n_channels} channels, samples)."
                 )
             if np.dtype(dtype).kind not in "fiu" or 0 in shape:
                 raise FileFormatError(f"{place.file.path}: holds {dtype}, shape {tuple(shape)}.")
@@ -93,6 +93,12 @@ def array_headers(
                 "Write a mapping with signal.unit.",
             )
             continue
+        if expected is not None and shape[2] != expected and not simulated:
+            log.warning(
+                place.where,
+                f"{shape[2]} samples per trial; {expected} are published.",
+                "Was the file cut or resampled?",
+            )
         known = len(rule.rows) == shape[0]
         if rule.rows and not known:
             log.warning(

@@ -187,7 +187,7 @@ class Events(Part):
         Value of the column at the start -> name of the session; then sessions are contexts of one
         recording, numbered in this order.
     rest_start, rest_stop : Select or None
-        A stretch of rest that is recorded once; `read_baseline` returns it.
+        A stretch of rest that is recorded once; `read_rest` returns it.
     """
 
     column: str = "trial_type"

@@ -13,7 +13,7 @@ __all__ = ["READER", "DensCorpus"]
 
 
 class DensCorpus(BidsCorpus):
-    """Reader of DENS; see `Corpus`. ``read_baseline`` returns the 80 s of rest."""
+    """Reader of DENS; see `Corpus`. ``read_rest`` returns the 80 s of rest."""
 
     name = "DENS"
     forms: ClassVar[tuple[str, ...]] = ("raw",)
