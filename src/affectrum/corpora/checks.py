@@ -27,7 +27,6 @@ _POSSIBLE_V: Final = (1e-8, 1e-2)
 _OTHER_CORPORA: Final[dict[str, str]] = {
     "DREAMER.mat": "DREAMER",
     "data_preprocessed": "AMIGOS",
-    "EEG_raw": "SEED-VII",
     "dataset_description.json": "a BIDS data set",
 }
 
