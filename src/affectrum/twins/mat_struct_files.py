@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from affectrum.twins.files import MAT_HEADER, atomic_file
 
-__all__ = ["Node", "cell", "empty", "numbers", "record", "text", "write_nested_mat"]
+__all__ = ["Node", "cell", "empty", "numbers", "record", "records", "text", "write_nested_mat"]
 
 Array = NDArray[np.float64]
 
@@ -150,16 +150,37 @@ def record(fields: Mapping[str, Node]) -> Node:
     Node
         The struct.
     """
-    names = b"".join(name.encode("ascii").ljust(_NAME_WIDTH, b"\0") for name in fields)
+    return records((1, 1), [fields])
+
+
+def records(shape: tuple[int, ...], elements: Sequence[Mapping[str, Node]]) -> Node:
+    """Return an array of structs.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its dimensions.
+    elements : sequence of mapping of str to Node
+        Its elements, the first dimension fastest, each with the same fields in the same order.
+
+    Returns
+    -------
+    Node
+        The array.
+    """
+    if math.prod(shape) != len(elements):
+        raise ValueError(f"{len(elements)} structs do not fit shape {shape}")
+    names = b"".join(name.encode("ascii").ljust(_NAME_WIDTH, b"\0") for name in elements[0])
     head = struct.pack("<HHi", _INT32, 4, _NAME_WIDTH) + _element(_INT8, names)
+    children = [child for fields in elements for child in fields.values()]
 
     def pieces() -> Iterator[bytes]:
         yield head
-        for child in fields.values():
+        for child in children:
             yield from _array(child)
 
-    n_bytes = len(head) + sum(8 + _length(child) for child in fields.values())
-    return Node(_STRUCT, (1, 1), n_bytes, pieces)
+    n_bytes = len(head) + sum(8 + _length(child) for child in children)
+    return Node(_STRUCT, shape, n_bytes, pieces)
 
 
 def write_nested_mat(
