@@ -381,19 +381,17 @@ def test_real_files_are_compared_with_the_published_lengths(layouts, tmp_path):
     assert any("640 samples per trial; 8064 are published" in p.what for p in warnings)
 
 
-@pytest.mark.parametrize(
-    ("sign", "other"),
-    [
-        ("DREAMER.mat", "DREAMER"),
-        ("dataset_description.json", "BIDS"),
-    ],
-)
-def test_corpora_without_a_reader_are_recognised(tmp_path, sign, other):
-    path = tmp_path / sign
-    path.mkdir() if sign.endswith("/") else path.write_bytes(b"")
+def test_a_bids_data_set_is_recognised(tmp_path):
+    (tmp_path / "dataset_description.json").write_text("{}")
     for name in af.corpora.names():
-        with pytest.raises(FolderError, match=f"this looks like .*{other}"):
+        with pytest.raises(FolderError, match=f"this looks like BIDS, not {name}"):
             af.open_corpus(name, tmp_path)
+
+
+def test_a_damaged_corpus_is_not_taken_for_itself(tmp_path):
+    (tmp_path / "data_preprocessed").mkdir()
+    with pytest.raises(FolderError, match="no AMIGOS data in this folder"):
+        af.open_corpus("AMIGOS", tmp_path)
 
 
 def test_unreadable_permissions_are_a_fault_of_that_file(sound, tmp_path, monkeypatch):

@@ -141,7 +141,7 @@ def test_damage_ends_in_a_report(any_case, patient, kind, stranger):
         return  # text that ends early is a shorter recording
     path = Path(patient.file)
     signs = (path.name, path.stem, "subject")
-    if kind in ("missing", "another extension", "a link to itself"):
+    if kind in ("missing", "another extension", "a folder instead") or "a link to" in kind:
         signs += ("no trial", f"no {patient.name} data")  # it was the only one
     found = [p for p in new if any(sign in f"{p.where} {p.what}" for sign in signs)]
     assert found, f"{kind} of {patient.file} was not noticed: {[str(p) for p in new]}"

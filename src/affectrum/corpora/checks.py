@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affectrum.corpora.folders import find_file, find_folders
+from affectrum.corpora.folders import find_file
 from affectrum.corpora.problems import CheckReport, ProblemLog
 from affectrum.errors import FileFormatError
 
@@ -23,12 +23,9 @@ __all__ = ["explain_missing", "report"]
 _PLAUSIBLE_V: Final = (5e-7, 5e-4)
 _POSSIBLE_V: Final = (1e-8, 1e-2)
 
-# Files or folders by which corpora can be known that no reader here covers.
-_OTHER_CORPORA: Final[dict[str, str]] = {
-    "DREAMER.mat": "DREAMER",
-    "data_preprocessed": "AMIGOS",
-    "dataset_description.json": "a BIDS data set",
-}
+# What stands on top of every BIDS data set; which of them it is, a mapping has to say.
+_BIDS_FILE: Final = "dataset_description.json"
+_BIDS: Final = "BIDS"
 
 
 def explain_missing(corpus: Corpus, log: ProblemLog) -> None:
@@ -90,10 +87,8 @@ def _recognise(folder: Path, name: str) -> str | None:
     for other in registry.names():
         if other != name and registry.reader(other).find_forms(folder):
             return other
-    folders = find_folders(folder, _OTHER_CORPORA, depth=1)
-    for sign, other in _OTHER_CORPORA.items():
-        if sign in folders or find_file(folder, sign, depth=1) is not None:
-            return other
+    if name != _BIDS and find_file(folder, _BIDS_FILE, depth=1) is not None:
+        return _BIDS
     return None
 
 
