@@ -331,9 +331,9 @@ class AmigosCorpus(Corpus):
 
     def _signals(self, handle: MatStream, header: TrialHeader) -> tuple[np.ndarray[Any, Any], int]:
         values = handle.read(_SIGNALS, self._leaves[header.file, header.key])
-        volts = values.T[: len(self.channels)] * VOLTS_PER["uV"]
-        n_before = round(self.facts.baseline_s * header.sfreq)
-        return np.ascontiguousarray(volts, dtype=np.float64), n_before
+        rows = values.T[: len(self.channels)]
+        volts = np.multiply(rows, VOLTS_PER["uV"], dtype=np.float64, order="C")
+        return volts, round(self.facts.baseline_s * header.sfreq)
 
     def external_annotations(self, trial: pd.Series | Mapping[str, Any]) -> pd.DataFrame:
         """Return the valence and arousal that others saw in the person's face.

@@ -332,8 +332,13 @@ class DreamerCorpus(Corpus):
         return self._volts(handle, self._leaves[header.key]), 0
 
     def _volts(self, handle: MatStream, leaf: Leaf) -> np.ndarray[Any, Any]:
-        values = handle.read(_VARIABLE, leaf)
-        return np.ascontiguousarray(values.T[self._columns], dtype=np.float64) * VOLTS_PER["uV"]
+        values = handle.read(_VARIABLE, leaf).T
+        if self._columns != list(range(len(values))):
+            values = values[self._columns]
+        volts: np.ndarray[Any, Any] = np.multiply(
+            values, VOLTS_PER["uV"], dtype=np.float64, order="C"
+        )
+        return volts
 
     def read_baseline(self, trial: pd.Series | Mapping[str, Any]) -> np.ndarray[Any, Any] | None:
         """See `Corpus.read_baseline`; the baseline is an array of its own here."""

@@ -117,7 +117,9 @@ def find_file(top: Path, name: str, depth: int = SEARCH_DEPTH) -> Path | None:
 def find_files(
     top: Path, pattern: re.Pattern[str], depth: int = SEARCH_DEPTH
 ) -> list[tuple[re.Match[str], Path]]:
-    """Return the files at or below `top` whose whole name matches, nearest first.
+    """Return what at or below `top` has a name that matches as a whole, nearest first.
+
+    Links to nothing and folders count too: whoever opens them says what is wrong.
 
     Parameters
     ----------
