@@ -219,7 +219,10 @@ def _plane(
 
     if not len(ratings):
         return np.empty((0, 2))
-    in_catalogue = catalog.is_known(facts.name)
+    # words that the user gave to a corpus are not those of the catalogue
+    in_catalogue = catalog.is_known(facts.name) and (
+        facts.emotions == catalog.get(facts.name).emotions
+    )
     if facts.is_rated:
         if in_catalogue:
             return np.asarray(affect.to_valence_arousal(ratings[:, :2], facts.name, table))
