@@ -7,7 +7,8 @@ field is held against the others and against the bytes that are there before any
 both can read, both read alike; a test compares them.
 
 Whether samples have 16 or 32 bits stands nowhere in the format. It follows from the number of
-samples and the position of the table of events, which have to agree.
+samples and the position of the table of events, which have to agree (to one per cent, if the table
+is really there).
 
 Format: structures SETUP, ELECTLOC and TEEG of NeuroScan's header files, for example
 https://paulbourke.net/dataformats/eeg/.
@@ -131,9 +132,24 @@ class CntFile:
             for width, end in ends.items()
             if n_samples > 0 and end % 2**32 == table and end <= self._size
         ]
+        # some recorders count a little more or less than they write: the table then decides, but
+        # not so much less that another number of channels would do as well
+        tolerance = min(self.sfreq, n_samples / 100)
+        near = [
+            width
+            for width in widths
+            if n_samples > 0
+            and (table - self._data_at) % (n_channels * width) == 0
+            and abs((table - self._data_at) // (n_channels * width) - n_samples) <= tolerance
+            and self._is_table(table)
+        ]
         if len(fitting) == 1:
             self.n_bytes = fitting[0]
             self._events_at = ends[self.n_bytes]
+        elif len(near) == 1:
+            self.n_bytes = near[0]
+            self._events_at = int(table)
+            n_samples = (table - self._data_at) // (n_channels * self.n_bytes)
         elif n_bytes in (2, 4) and self._data_at < table <= self._size < 2**32:
             # told the width, the position of the table is enough
             if (table - self._data_at) % (n_channels * n_bytes):
@@ -157,6 +173,16 @@ class CntFile:
                 f"{n_samples} samples"
             )
         self.n_samples = int(n_samples)
+
+    def _is_table(self, position: int) -> bool:
+        """Whether a table of events stands at a byte and ends within the file."""
+        if not self._data_at < position <= self._size - 9 or self._size >= 2**32:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(position)
+            kind, n_bytes = struct.unpack("<BI", file.read(5))
+        left = self._size - position - 9
+        return kind in _EVENTS and n_bytes <= left and n_bytes % _EVENTS[kind].itemsize == 0
 
     def _read_channels(self, channels: bytes, n_channels: int) -> None:
         fields = np.frombuffer(
