@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from affectrum import catalog
 from affectrum.catalog import seed, seed_vii
 
 FACTS = catalog.get("seed vii")
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "corpora.md"
 
 
 def test_words_by_hand():
@@ -52,3 +57,19 @@ def test_the_two_recordings_with_wrong_triggers():
         (14, 1): "2022-10-15 14:25:34",
         (9, 3): "2022-11-11 14:01:27",
     }
+
+
+def test_lists_are_those_of_the_reference():
+    if not REFERENCE.is_file():
+        pytest.skip("the reference on corpora is not beside this checkout")
+    scope: dict = {}
+    text = REFERENCE.read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        if "SEED7_LABEL" in block or block.startswith("SEED_CH"):
+            exec(compile(block, str(REFERENCE), "exec"), scope)
+    words = [[clip.emotion for clip in session] for session in FACTS.clips]
+    assert words == scope["SEED7_LABEL"]
+    assert list(FACTS.sex) == scope["SEED7_SEX"]
+    assert [list(fold) for fold in seed_vii.FOLDS] == scope["SEED7_FOLD"]
+    assert list(FACTS.electrodes_in_file) == scope["SEED_CH"]
+    assert list(seed_vii.CNT_EXTRA) == scope["SEED_VII_CNT_EXTRA"]

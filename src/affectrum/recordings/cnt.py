@@ -178,9 +178,12 @@ class CntFile:
         """Whether a table of events stands at a byte and ends within the file."""
         if not self._data_at < position <= self._size - 9 or self._size >= 2**32:
             return False
-        with self.path.open("rb") as file:
-            file.seek(position)
-            kind, n_bytes = struct.unpack("<BI", file.read(5))
+        try:
+            with self.path.open("rb") as file:
+                file.seek(position)
+                kind, n_bytes = struct.unpack("<BI", file.read(5))
+        except (OSError, struct.error):
+            return False
         left = self._size - position - 9
         return kind in _EVENTS and n_bytes <= left and n_bytes % _EVENTS[kind].itemsize == 0
 
