@@ -20,7 +20,14 @@ from affectrum.corpora.base import Corpus, FeatureInfo
 from affectrum.corpora.folders import file_names, find_folders, matching_files, relative
 from affectrum.corpora.options import ReaderOptions
 from affectrum.corpora.problems import ProblemLog
-from affectrum.corpora.seed_language_files import BANDS, Run, assign, feature_header, read_windows
+from affectrum.corpora.seed_language_files import (
+    BANDS,
+    Run,
+    assign,
+    cut_windows,
+    feature_header,
+    read_part,
+)
 from affectrum.corpora.table import TrialHeader
 from affectrum.errors import FileFormatError
 from affectrum.recordings.cnt import CntFile
@@ -82,6 +89,9 @@ class SeedLanguageCorpus(Corpus):
     """The published label of each trial."""
     public_times: ClassVar[Times | None]
     """The one public list of times; None where it contradicts the labels."""
+
+    _last_part: tuple[Any, list[np.ndarray[Any, Any]]] | None = None
+    _found_features: dict[str, Path] | None = None
 
     @classmethod
     def find_forms(cls, folder: Path) -> dict[str, Path]:
@@ -311,11 +321,16 @@ class SeedLanguageCorpus(Corpus):
         ]
 
     def _feature_roots(self) -> dict[str, Path]:
-        if "features" not in self._roots:
-            return {}
-        found = find_folders(self.folder, _WINDOWS_S, _SEARCH_DEPTH, self._is_own_features)
-        suffix = {"eeg_used_1s": "", "eeg_used_4s": "@4s"}
-        return {_FEATURE + suffix[name]: path for name, path in found.items()}
+        """Return the folder of each feature by its name."""
+        if self._found_features is None:
+            found = (
+                find_folders(self.folder, _WINDOWS_S, _SEARCH_DEPTH, self._is_own_features)
+                if "features" in self._roots
+                else {}
+            )
+            suffix = {"eeg_used_1s": "", "eeg_used_4s": "@4s"}
+            self._found_features = {_FEATURE + suffix[n]: path for n, path in found.items()}
+        return self._found_features
 
     def _features(self) -> dict[str, FeatureInfo]:
         return {
@@ -337,7 +352,19 @@ class SeedLanguageCorpus(Corpus):
                 f"{path}: which windows belong to trial {header.row} can't be told. `affectrum "
                 f"check {self.name}` explains it."
             )
-        return read_windows(path, *places[header.row])
+        part, start, n_windows = places[header.row]
+        return cut_windows(self._part(path, part), start, n_windows, path)
+
+    def _part(self, path: Path, part: int) -> list[np.ndarray[Any, Any]]:
+        """Return the bands of one part of a file; the last one is kept for its other trials."""
+        try:
+            status = path.stat()
+        except OSError:
+            return read_part(path, part)  # its error says what is wrong
+        key = (path, part, status.st_mtime_ns, status.st_size)
+        if self._last_part is None or self._last_part[0] != key:
+            self._last_part = key, read_part(path, part)
+        return self._last_part[1]
 
 
 def _language(folder: Path) -> str | None:

@@ -17,7 +17,7 @@ from affectrum.errors import FileFormatError
 from affectrum.recordings.npz import NpzFile
 from affectrum.recordings.pickles import ArrayHeader
 
-__all__ = ["BANDS", "PARTS", "Run", "assign", "feature_header", "read_windows"]
+__all__ = ["BANDS", "PARTS", "Run", "assign", "cut_windows", "feature_header", "read_part"]
 
 BANDS: Final = ("delta", "theta", "alpha", "beta", "gamma")
 PARTS: Final = ("train", "test")
@@ -151,34 +151,59 @@ def _group(labels: Sequence[int], start: int, stop: int) -> list[tuple[int, ...]
     return groups
 
 
-def read_windows(path: Path, part: int, start: int, n_windows: int) -> np.ndarray[Any, Any]:
-    """Read features of some windows.
+def read_part(path: Path, part: int) -> list[np.ndarray[Any, Any]]:
+    """Read one part of a file.
 
     Parameters
     ----------
     path : Path
         A file ``{subject}_{session}.npz``.
-    part, start, n_windows : int
-        Which part, the first window in it, and how many.
+    part : int
+        0 or 1, see `PARTS`.
 
     Returns
     -------
-    ndarray, shape (n_windows, 62, 5)
-        float64, on the vendor's scale; bands in the order of `BANDS`.
+    list of ndarray, shape (n_windows, 62)
+        One per band, in the order of `BANDS`.
 
     Raises
     ------
     FileFormatError
-        The file is missing, damaged or was changed.
+        The file is missing or damaged.
     """
     with NpzFile(path) as file:
         bands = file.read_pickled(f"{PARTS[part]}_data", BANDS)
-    values = [np.asarray(bands[band]) for band in BANDS]
-    shape = (n_windows, _N_ELECTRODES)
-    pieces = [value[start : start + n_windows] for value in values if value.ndim == 2]
-    if len(pieces) != len(BANDS) or any(piece.shape != shape for piece in pieces):
+    return [np.asarray(bands[band]) for band in BANDS]
+
+
+def cut_windows(
+    bands: Sequence[np.ndarray[Any, Any]], start: int, n_windows: int, path: Path
+) -> np.ndarray[Any, Any]:
+    """Return the features of some windows.
+
+    Parameters
+    ----------
+    bands : sequence of ndarray
+        From `read_part`.
+    start, n_windows : int
+        The first window, and how many.
+    path : Path
+        The file, for messages.
+
+    Returns
+    -------
+    ndarray, shape (n_windows, 62, 5)
+        float64, on the vendor's scale.
+
+    Raises
+    ------
+    FileFormatError
+        The file has no such windows any more.
+    """
+    pieces = [band[start : start + n_windows] for band in bands]
+    if any(piece.shape != (n_windows, _N_ELECTRODES) for piece in pieces):
         raise FileFormatError(
-            f"{path}: {PARTS[part]}_data has no windows {start} to {start + n_windows}. Open the "
-            "corpus again; if that does not help, copy the file again."
+            f"{path}: has no windows {start} to {start + n_windows}. Open the corpus again; if "
+            "that does not help, copy the file again."
         )
     return np.stack(pieces, axis=2).astype(np.float64)
