@@ -126,8 +126,8 @@ SEED-VII/
         "emotion_label_and_stimuli_order.xlsx has rows of video numbers between its rows of words; "
         "read in one go it yields forty bogus labels.",
         "There is no official integer coding of the seven emotions.",
-        "Self-reports (how well the emotion was induced) stand in save_info/*_save_info.csv; how it "
-        "is laid out is known from public loaders only, so it is read where its content proves it.",
+        "Self-reports (how well the emotion was induced) stand in save_info/*_save_info.csv, whose "
+        "layout only public loaders tell; they are read where the file's content proves it.",
         "The authors' four folds are blocks of five trials in each session; clips of one emotion "
         "stand in all of them.",
         "The stored differential entropy is not on the scale of the textbook formula.",
