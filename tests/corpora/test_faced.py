@@ -152,6 +152,7 @@ def test_the_ears_are_left_out_unless_asked_for(folder, layouts):
     x = with_ears.read(with_ears.trials.iloc[40])
     np.testing.assert_array_equal(layouts.decode(x)["channel"], np.arange(32))
     assert with_ears.trials["n_channels"].unique().tolist() == [32]
+    assert any("HEOR and HEOL" in p.what for p in with_ears.check().of_level("note"))
 
 
 def test_one_trial_is_read_without_the_others(folder, made, monkeypatch):
@@ -354,6 +355,8 @@ def test_recording_info_is_compared(raw):
     path.write_text(path.read_text().replace("250,uV", "1000,uV", 1))
     found = warnings_of(raw, form="raw")
     assert any("sampled at 250 Hz; Recording_info.csv says 1000" in w for w in found)
+    path.write_text("sub," + "x" * 200_000)
+    assert any("can't be read" in w for w in warnings_of(raw, form="raw"))
     path.write_text("who,what\n1,2\n")
     assert any(
         "lacks the columns sub, sample_rate, unit" in w for w in warnings_of(raw, form="raw")
@@ -457,3 +460,16 @@ def test_a_second_file_and_a_stranger(folder):
     (processed / "sub999.pkl").write_bytes((processed / "sub000.pkl").read_bytes())
     with pytest.raises(FolderError, match=r"sub999\.pkl: FACED has 123 subjects"):
         af.open_corpus("FACED", folder)
+
+
+def test_two_files_of_a_subject_are_refused(made, tmp_path):
+    folder = made.write_faced(tmp_path / "FACED", features=True, signals=False)
+    features = folder / "EEG_Features" / "DE"
+    (features / "sub001.pkl").write_bytes((features / "sub001.pkl.pkl").read_bytes())
+    with pytest.raises(FolderError, match="a second file of the subject"):
+        af.open_corpus("FACED", folder)
+
+
+def test_sub023s_features_are_named(made, tmp_path):
+    folder = made.write_faced(tmp_path / "FACED", subjects=(24,), features=True, signals=False)
+    assert any("sub023.pkl.pkl" in w and "known as broken" in w for w in warnings_of(folder))

@@ -188,3 +188,10 @@ def test_a_changed_file_is_noticed(folder, made):
     made.write_v73(path, {"data": np.zeros((6, 28, 32, 300))})
     with pytest.raises(FileFormatError, match="promised"):
         corpus.read(corpus.trials.iloc[0])
+
+
+def test_two_files_of_a_subject_are_refused(folder, made):
+    files = folder / "EEG data"
+    (files / "sub_01.mat").write_bytes((files / "sub_1.mat").read_bytes())
+    with pytest.raises(FolderError, match=r"a second file of the subject in EEG data/sub_01\.mat"):
+        af.open_corpus("THU-EP", folder, options=told(made))

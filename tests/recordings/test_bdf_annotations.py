@@ -101,6 +101,9 @@ def test_missing_and_huge(tmp_path, monkeypatch):
     with pytest.raises(FileFormatError, match="can't be read"):
         read_annotations(tmp_path / "evt.bdf")
     path = make(tmp_path / "evt.bdf", [b"+0\x14a\x14\0"])
+    monkeypatch.setattr(bdf_annotations, "_MAX_RECORDS", 0)
+    with pytest.raises(UnsafeFileError, match="1 records are too many"):
+        read_annotations(path)
     monkeypatch.setattr(bdf_annotations, "_MAX_BYTES", 100)
     with pytest.raises(UnsafeFileError):
         read_annotations(path)

@@ -85,6 +85,12 @@ class FacedCorpus(FacedRecordings):
         self._shapes: dict[str, tuple[int, ...]] = {}
         if self.options.ears:
             self.channels = (*catalogued.ELECTRODES, *catalogued.EARS)
+            log.note(
+                relative(root, self.folder),
+                "sub061 to sub122 were recorded with channels called HEOR and HEOL in the place of "
+                "A2 and A1.",
+                "Whether these are ears or eyes is not documented; leave 'ears' out if it matters.",
+            )
         remarks = self._remarks(root, log)
         if self.form == "raw":
             return self._scan_raw(root, remarks, log)

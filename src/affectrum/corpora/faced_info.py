@@ -50,11 +50,10 @@ def read_info(path: Path, where: str, log: ProblemLog) -> dict[int, Listed]:
         By subject, from 0 as in the file names.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         log.warning(where, f"can't be read ({error}).", _FIX)
         return {}
-    rows = list(csv.reader(lines))
     names = [name.strip().casefold() for name in rows[0]] if rows else []
     missing = [name for name in ("sub", "sample_rate", "unit") if name not in names]
     if missing:

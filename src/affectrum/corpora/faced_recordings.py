@@ -73,11 +73,17 @@ class FacedRecordings(Corpus):
             info = read_info(info_file, relative(info_file, self.folder), log)
         headers: list[TrialHeader] = []
         measured: dict[str, list[str]] = {}
+        seen: dict[int, str] = {}
         for match, folder in matching_files(root, SUBJECT, log, self.folder):
             path = folder / "data.bdf"
             where = relative(path, self.folder)
             subject = self._subject(match, where, log)
             if subject is None:
+                continue
+            if seen.setdefault(subject, where) != where:
+                log.error(
+                    where, f"a second folder of the subject in {seen[subject]}.", "Leave one."
+                )
                 continue
             if not path.is_file():
                 log.warning(where, "missing.", "Copy it from the vendor's archive.")

@@ -39,6 +39,7 @@ _AGAIN: Final = "Copy the file again from the vendor's archive, or move it away 
 _EARS: Final = ("A1", "A2")
 _N_VIDEOS: Final = catalogued.FACTS.trials_per_session[0]
 _MAX_SAMPLES: Final = 60_000
+_MEASURED_SAMPLES: Final = 1250
 _CHANNELS_WHY: Final = (
     "the order of the 32 channels is not known: the ear electrodes A1 and A2 stand in rows 17 and "
     "18 by one source (as in FACED's first recordings), last by another."
@@ -154,8 +155,12 @@ class ThuEpCorpus(Corpus):
         ratings = read_ratings(root, self.folder, self.options, self._cache, log)
         headers: list[TrialHeader] = []
         measured: dict[str, list[str]] = {}
+        seen: dict[int, str] = {}
         for match, path in matching_files(root, _FILE, log, self.folder):
             subject, where = int(match["subject"]), relative(path, self.folder)
+            if seen.setdefault(subject, where) != where:
+                log.error(where, f"a second file of the subject in {seen[subject]}.", "Leave one.")
+                continue
             if not 1 <= subject <= self.facts.n_subjects:
                 log.error(where, f"THU-EP has {self.facts.n_subjects} subjects.", "Move it away.")
                 continue
@@ -289,10 +294,10 @@ def _header(path: Path) -> dict[str, Any]:
         header: dict[str, Any] = {"shape": list(array.shape), "measured": None}
         wanted = (catalogued.N_CHANNELS, _N_VIDEOS, catalogued.N_BANDS)
         if array.shape[1:] == wanted and array.shape[0] <= _MAX_SAMPLES:
-            everything = slice(None)
-            # one trial from the middle is enough to tell units that are a factor of thousand apart
-            trial = array.read(everything, everything, _N_VIDEOS // 2, catalogued.BROADBAND)
-            header["measured"] = measure_unit(trial.T)
+            # some seconds from the middle tell units that are a factor of thousand apart
+            middle = slice(array.shape[0] // 2, array.shape[0] // 2 + _MEASURED_SAMPLES)
+            piece = array.read(middle, slice(None), _N_VIDEOS // 2, catalogued.BROADBAND)
+            header["measured"] = measure_unit(piece.T)
     return header
 
 

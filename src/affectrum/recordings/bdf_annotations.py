@@ -24,6 +24,7 @@ _NAME: Final = "bdf annotations"
 _BYTES_PER_SAMPLE: Final = 3
 _MAX_BYTES: Final = 256 * 1024**2
 _MAX_ANNOTATIONS: Final = 1_000_000
+_MAX_RECORDS: Final = 1_000_000  # of a second each, eleven days
 # onset, maybe a duration, then texts, each closed by 0x14; the list ends with a zero byte
 _TAL: Final = re.compile(
     rb"([+-]\d{1,12}(?:\.\d{1,12})?)(?:\x15(\d{1,12}(?:\.\d{1,12})?))?\x14([^\x00]*)\x14\x00"
@@ -120,6 +121,8 @@ def _parse(data: bytes, where: Path) -> list[Annotation]:
         raise _error(where, f"truncated: {promised} records promised, {n_records} are complete")
     if promised >= 0:
         n_records = promised
+    if n_records > _MAX_RECORDS:
+        raise UnsafeFileError(f"{where}: {n_records} records are too many for a recording.")
     found: list[Annotation] = []
     for position, name in enumerate(names):
         if name != _NAME:
