@@ -9,6 +9,7 @@ import pytest
 from scipy.io import savemat
 
 import affectrum as af
+from affectrum import affect
 from affectrum.catalog import mped, seed
 from affectrum.errors import ConfigError, FileFormatError, FolderError
 
@@ -243,3 +244,19 @@ def test_features_of_other_lengths_are_refused(own, tmp_path):
     corpus = af.open_corpus("MPED", folder)
     with pytest.raises(FileFormatError, match=r"PSD.Chen\.mat: cell 2 has shape \(62, 5, 5\)"):
         corpus.read_features(corpus.trials.iloc[0], "PSD")
+
+
+def test_words_that_were_given_fill_classes(features):
+    corpus = af.open_corpus("MPED", features, options={"label_names": SEVEN})
+    found = affect.get_scheme("valence2").assign(corpus.trials, "MPED")
+    by_word = dict(zip(corpus.trials["emotion"], found.tolist(), strict=True))
+    assert by_word == {
+        "joy": 1,
+        "funny": 1,
+        "anger": 0,
+        "fear": 0,
+        "disgust": 0,
+        "sad": 0,
+        "neutral": -1,
+    }
+    assert affect.schemes_of("MPED") == ()

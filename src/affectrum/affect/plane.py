@@ -112,7 +112,8 @@ def facts_of(corpus: str | None, *, strict: bool = True) -> CorpusFacts | None:
     corpus : str or None
         A corpus's name, ``"own"`` or None.
     strict : bool
-        Refuse names that are not in the catalog, which else count as a user's own.
+        Refuse names that are not in the catalog, which else count as a user's own, as do the
+        labels of a corpus of which the catalog knows none.
 
     Returns
     -------
@@ -128,7 +129,9 @@ def facts_of(corpus: str | None, *, strict: bool = True) -> CorpusFacts | None:
         return None
     if not strict and not catalog.is_known(corpus):
         return None
-    return catalog.get(corpus)
+    facts = catalog.get(corpus)
+    documented = facts.label_codes or facts.ratings or facts.felt_codes
+    return facts if strict or documented else None
 
 
 def _as_words(labels: Any, facts: CorpusFacts | None) -> list[str | None]:
