@@ -74,5 +74,5 @@ GAMEEMO/
         "In which order the games were played is not told by the files, so 'trial' is missing.",
         "The .mat files hold the same signals and are not read.",
     ),
-    class_schemes=("valence3", "valence2"),
+    class_schemes=("valence2",),
 )
