@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from affectrum import catalog
-from affectrum.catalog import deap, seed, seed_iv
+from affectrum.catalog import amigos, deap, dreamer, seed, seed_iv
 from affectrum.electrodes import canonical
 from affectrum.errors import ConfigError
 
@@ -195,6 +195,13 @@ def test_constants_equal_the_reference(reference):
         "TWENTE_TO_GENEVA": deap.TWENTE_TO_GENEVA,
         "DEAP_LABELS": deap.LABEL_COLUMNS,
         "DEAP_FAMILIARITY_MISSING": deap.FAMILIARITY_MISSING,
+        "DREAMER_CH": dreamer.ELECTRODES,
+        "DREAMER_CLIPS": [(film, emotion) for film, _, emotion in dreamer.CLIPS],
+        "AMIGOS_VIDEO": (*amigos.SHORT_VIDEOS, *amigos.LONG_VIDEOS),
+        "AMIGOS_SELF": amigos.SELF_REPORTS,
+        "AMIGOS_CH": (*amigos.FACTS.electrodes, *amigos.AUXILIARY),
+        "AMIGOS_NO_LONG": amigos.WITHOUT_LONG_VIDEOS,
+        "AMIGOS_TORCHEEG_SKIP": amigos.GAPS_REPORTED,
     }
     for name, ours in pairs.items():
         assert nested(ours) == nested(reference[name]), name

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from scipy.io import savemat
 
 from affectrum.errors import FileFormatError, UnsafeFileError
@@ -85,6 +86,24 @@ def test_structs_of_several_elements_have_an_index(tmp_path):
         [[2.0]],
         ["b"],
     ]
+
+
+def test_arrays_of_other_classes_are_passed(tmp_path):
+    people = np.empty((1, 2), object)
+    people[0, 0], people[0, 1] = sparse.csc_array(np.eye(3)), np.array([[1 + 2j, 3]])
+    content = {"odd": people, "long": "x" * 5000, "none": {}, "flag": np.array([[True, False]])}
+    savemat(tmp_path / "o.mat", {"v": content | {"last": np.arange(600.0)}})
+    with MatStream(tmp_path / "o.mat") as file:
+        leaves = file.index("v").leaves
+        assert [leaf.matlab_class for leaf in leaves.values()] == [
+            *("sparse", "double", "char", "logical", "double")
+        ]
+        assert [leaf.value for leaf in leaves.values()] == [None] * 3 + [[[True, False]], None]
+        np.testing.assert_array_equal(file.read("v", leaves["last"]), [np.arange(600.0)])
+        np.testing.assert_array_equal(file.read("v", leaves["odd[1]"]), [[1 + 2j, 3]])
+        assert file.read("v", leaves["long"]).tolist() == ["x" * 5000]
+        with pytest.raises(FileFormatError, match="class sparse are not read"):
+            file.read("v", leaves["odd[0]"])
 
 
 def test_arrays_are_read_in_any_order_from_a_stored_index(path):

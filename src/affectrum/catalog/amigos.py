@@ -86,7 +86,7 @@ FACTS = CorpusFacts(
     ),
     doi="10.1109/TAFFC.2018.2884461",
     expected_folder="""\
-AMIGOS/                           (any folder up to four levels above the files)
+AMIGOS/                           (or the folder of the files itself)
   data_preprocessed/              Data_Preprocessed_P01.mat ... Data_Preprocessed_P40.mat, or each
     Data_Preprocessed_P01/        in a folder of its own, as the archives unpack
       Data_Preprocessed_P01.mat

@@ -299,7 +299,9 @@ class DreamerCorpus(Corpus):
                     "'presentation'.",
                 )
                 return False
+        alike = " Cells of one number are equally long for all people." if len(found) > 1 else ""
         assumed = "cell t is taken as clip t, as every public loader does; no file documents it."
+        assumed += alike
         if self.simulated or len(found) < self.facts.n_subjects:
             log.note(where, assumed, _SAY)
             return True
