@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -66,18 +67,21 @@ def array_headers(
     rule = mapping.array
     assert rule is not None
     n_channels, expected = len(mapping.signal.rows), rule.n_samples
+    up_to = f" of at most {rule.most_trials} trials" if rule.most_trials else ""
     headers: list[TrialHeader] = []
     wirings: dict[str, Wiring] = {}
     measured: dict[str, int] = {}
     for place in places:
         try:
             shape, dtype = cache.get(place.file.path, "shape", _shape)
-            if len(shape) != 3 or shape[1] != n_channels:
+            fits = len(shape) == 3 and shape[2] >= rule.sfreq
+            fits = fits and shape[0] <= (rule.most_trials or shape[0])
+            if not fits or shape[1] != n_channels:
                 raise FileFormatError(
                     f"{place.file.path}: its array has shape {tuple(shape)}; expected (trials, "
-                    f"{n_channels} channels, samples)."
+                    f"{n_channels} channels, samples){up_to} and at least 1 s."
                 )
-            if np.dtype(dtype).kind not in "fiu" or 0 in shape:
+            if not re.fullmatch(r"[<>|=]?[fiu]\d+|(?:float|u?int)\d+", dtype) or 0 in shape:
                 raise FileFormatError(f"{place.file.path}: holds {dtype}, shape {tuple(shape)}.")
             unit = mapping.signal.unit
             if unit not in VOLTS_PER:

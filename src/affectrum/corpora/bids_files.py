@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from affectrum.corpora.bids_parts import SUFFIXES
 from affectrum.corpora.folders import is_junk
 from affectrum.errors import FileFormatError
 
@@ -104,7 +105,7 @@ def find_data_set(folder: Path, depth: int = 2) -> Path | None:
 def _folders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            found = [Path(e.path) for e in entries if e.is_dir() and not is_junk(e.name)]
+            found = [Path(e.path) for e in entries if _is_folder(e) and not is_junk(e.name)]
     except OSError:
         return []
     return sorted(found)
@@ -226,19 +227,27 @@ def _walk(folder: Path, depth: int, skip_derived: bool) -> Iterator[BidsFile]:
                     for entry in entries:
                         if is_junk(entry.name):
                             continue
-                        if entry.is_dir():
+                        file = parse_name(Path(entry.path))
+                        # a folder called like a recording is a fault of that recording
+                        if file.ending not in SUFFIXES and _is_folder(entry):
                             if entry.name not in skipped:
-                                following.append(Path(entry.path))
+                                following.append(file.path)
                             continue
                         n_files += 1
                         if n_files > _MAX_FILES:
                             return
-                        file = parse_name(Path(entry.path))
                         if file.entities or file.ending in (".tsv", ".json"):
                             yield file
             except OSError:
                 continue
         level = following
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _text(path: Path) -> str:

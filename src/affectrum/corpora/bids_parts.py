@@ -148,7 +148,7 @@ class Stop(Part):
     duration_s : float or None
         After so many seconds.
     longest_s : float or None
-        No later than this many seconds after the start.
+        No later than this many seconds after the start, and then where nothing else tells.
     """
 
     events: Select | None = None
@@ -218,12 +218,15 @@ class Array(Part):
         Samples per second.
     n_samples : int or None
         Samples of a trial, to check the shape; None for any.
+    most_trials : int or None
+        The most trials that a file can have; None for any number.
     rows : tuple of str
         Clip of each row, where the files have this order; empty where it is not known.
     """
 
     sfreq: float = Field(gt=0)
     n_samples: int | None = Field(default=None, gt=0)
+    most_trials: int | None = Field(default=None, gt=0)
     rows: tuple[str, ...] = ()
 
 

@@ -207,8 +207,9 @@ def _end(
         end = next(
             (seconds[row] for row in later if matches(stop.events, table, rule.column, row)), None
         )
-    if end is not None and stop.longest_s is not None:
-        end = min(end, begin + stop.longest_s)
+    if stop.longest_s is not None:
+        latest = begin + stop.longest_s
+        end = latest if end is None else min(end, latest)
     return end
 
 
