@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from corpora_layouts import Layout, code, verify_code
+from corpora_layouts import FeatureLayout, Layout, code, verify_code
 from scipy.io import savemat
 
 from affectrum.catalog.model import words
@@ -257,3 +257,23 @@ WRITERS = {
         "raw": Layout(write_raw, verify_raw, sound={"content_of": "eeg", "rate": 1000}),
     }
 }
+
+
+def write_features_alone(
+    folder: Path, *, subjects: tuple[int, ...] = (1, 2), simulated: bool = True
+) -> Path:
+    """Write EEG_features without signals."""
+    write_mark(folder, simulated)
+    return write_features(folder, subjects)
+
+
+def verify_features(table_row, name: str, x: np.ndarray) -> None:
+    """Assert that features made by `feature_code` are those of their row, with axes in order."""
+    window, electrode, band = np.indices(x.shape)
+    video = 20 * (table_row["session"] - 1) + table_row["row"]
+    kind = {"psd": 0, "de": 1, "de_LDS": 2}[name]
+    place = video * 1e6 + electrode * 1e4 + window * 1e2 + band * 10 + kind
+    np.testing.assert_allclose(x, place + table_row["subject"] / 100, rtol=0, atol=1e-8)
+
+
+FEATURE_WRITERS = {"SEED-VII": {"features": FeatureLayout(write_features_alone, verify_features)}}
