@@ -372,6 +372,7 @@ def test_order_of_events_and_remarks_must_agree(raw, made):
 def test_raw_without_remarks_still_knows_the_order(made, tmp_path):
     folder = made.write_faced_raw(tmp_path / "FACED", remarks=False)
     trials = af.open_corpus("FACED", folder, form="raw").trials
+    assert any("the ratings are unknown" in w for w in warnings_of(folder, form="raw"))
     assert trials["trial"].tolist() == trials["row"].tolist()
     assert trials["rating_valence"].isna().all()
 

@@ -125,14 +125,16 @@ class FacedCorpus(FacedRecordings):
 
     def _remarks(self, root: Path, log: ProblemLog) -> dict[int, Remarks]:
         top = find_remarks(self.folder) or find_remarks(root.parent, depth=1)
-        lacking = (
-            "the order of presentation and the ratings are unknown, so the column 'trial' and the "
-            "ratings are empty and protocols that take a subject's first trials can't be used."
-        )
-        fix = f"Copy Data/sub000/{FILE} ... from the vendor's archive."
         if top is None:
-            if self.form != "raw":
-                log.warning(f"Data/sub000/{FILE}", f"missing: {lacking}", fix)
+            lacking = (
+                "the ratings are unknown, and the order of videos can't be compared."
+                if self.form == "raw"
+                else "the order of presentation and the ratings are unknown, so the column 'trial' "
+                "and the ratings are empty and protocols that take a subject's first trials can't "
+                "be used."
+            )
+            fix = f"Copy Data/sub000/{FILE} ... from the vendor's archive."
+            log.warning(f"Data/sub000/{FILE}", f"missing: {lacking}", fix)
             return {}
         found = {}
         for name in file_names(top):
