@@ -12,6 +12,7 @@ import pytest
 from affectrum import catalog
 from affectrum.benchmark.plan import Plan
 from affectrum.cli.app import _COMMANDS
+from affectrum.corpora.bids_mapping import BidsMapping
 from affectrum.methods import method_names
 from affectrum.protocols import PROTOCOLS, SCALING_SCOPES, SELECTIONS
 from affectrum.recipes import RECIPES, Recipe
@@ -66,24 +67,66 @@ def anchors(text: str) -> set[str]:
 # ------------------------------------------------------------------------------------- tables
 
 
-def test_the_table_of_corpora_is_the_catalog() -> None:
-    rows = table(section("README.md", "Corpora"))
-    assert [row[0] for row in rows] == list(catalog.names())
-    for row in rows:
-        facts = catalog.get(row[0])
-        trials = str(facts.trials_per_session[0])
-        assert set(facts.trials_per_session) == {int(trials)}
+@pytest.mark.parametrize("document", ["README.md", "docs/corpora/README.md"])
+def test_the_table_of_corpora_is_the_catalog(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    rows = table(text[text.index("<!-- generated: corpora -->") :])
+    assert [row[0].strip("[").partition("]")[0] for row in rows] == list(catalog.names())
+    for name, row in zip(catalog.names(), rows, strict=True):
+        facts = catalog.get(name)
         assert row[1:6] == [
             str(facts.n_subjects),
             str(facts.n_sessions),
-            trials,
-            str(len(facts.electrodes)),
+            "/".join(str(n) for n in dict.fromkeys(facts.trials_per_session)),
+            str(len(facts.electrodes) or "asked"),
             f"{facts.sfreq:g}",
         ]
-        for word in facts.label_codes.values():
+        for word in (*facts.label_codes.values(), *facts.ratings):
             assert word in row[6]
-        for rating in facts.ratings:
-            assert rating in row[6]
+
+
+def test_generated_pages_are_up_to_date_and_keep_what_was_written_by_hand() -> None:
+    place = ROOT / "tools" / "make_corpus_pages.py"
+    spec = importlib.util.spec_from_file_location("make_corpus_pages", place)
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    stale = [
+        str(path.relative_to(ROOT))
+        for path, text in maker.pages().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    assert stale == [], "run: python tools/make_corpus_pages.py"
+    facts = catalog.get("SEED")
+    page = maker.corpus_page(facts, "")
+    assert all(f"<!-- generated: {name} -->" in page for name in maker.SECTIONS)
+    assert maker.corpus_page(facts, page) == page
+    by_hand = page.replace("## Labels", "A remark of mine.\n\n## Labels")
+    stale_block = by_hand.replace("negative", "nonsense")
+    assert maker.corpus_page(facts, stale_block) == by_hand
+    lacking = page[: page.index("## Traps")]
+    assert "<!-- generated: traps -->" in maker.corpus_page(facts, lacking)
+
+
+def test_the_table_of_schemes_is_complete() -> None:
+    from affectrum.affect import SCHEMES
+
+    rows = table(section("docs/corpora/README.md", "Classes that corpora share"))
+    assert sorted(first_words(rows)) == sorted(SCHEMES)
+
+
+def test_every_scheme_that_a_page_writes_out_is_known() -> None:
+    from affectrum.affect import get_scheme
+
+    written = re.compile(r"`((?:valence|arousal|dominance|quadrant)\w*\([^`]*\))`")
+    found = [
+        name
+        for document in DOCUMENTS
+        for name in written.findall(document.read_text(encoding="utf-8"))
+    ]
+    assert found
+    for name in found:
+        if "..." not in name and " (" not in name:
+            get_scheme(name)
 
 
 def test_the_table_of_methods_is_the_registry() -> None:
@@ -121,6 +164,8 @@ def test_every_plan_and_recipe_shown_is_valid(tool: ModuleType) -> None:
             if "tasks" in content:
                 Plan.from_dict(content, f"{document.name}: {argument}")
                 plans += 1
+            elif "trials" in content:
+                BidsMapping.model_validate(content)
             elif "base" in content:
                 base = RECIPES[content.pop("base")]
                 assert isinstance(base.replace(**content), Recipe)
