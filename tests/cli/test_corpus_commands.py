@@ -42,7 +42,7 @@ def test_labels_of_all_corpora_in_one_plane(call, tmp_path: Path) -> None:
     for name in catalog.names():
         assert name in shown.out
     rows = call("corpora", "--labels", "--json").json()
-    assert {row["corpus"] for row in rows} <= set(catalog.names())
+    assert {row["corpus"] for row in rows} == set(catalog.names())
     happy = next(row for row in rows if (row["corpus"], row["name"]) == ("SEED-IV", "happy"))
     assert (happy["valence"], happy["arousal"], happy["n_clips"]) == (0.75, 0.5, 18)
     scale = next(row for row in rows if (row["corpus"], row["name"]) == ("DEAP", "valence"))

@@ -23,7 +23,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith(".affectrum")
+        if path.is_file() and not path.relative_to(folder).parts[0].startswith(".affectrum")
     }
 
 

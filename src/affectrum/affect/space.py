@@ -26,7 +26,8 @@ class LabelPlace:
         The corpus.
     kind : str
         "word": an emotion word, placed by the table; "clip": a clip, placed by its published mean
-        ratings; "scale": a self-report, whose ends go to -1 and 1 and which has no single place.
+        ratings; "scale": a self-report, whose ends go to -1 and 1 and which has no single place;
+        "none": a corpus of which neither words nor ratings of the plane are known.
     name : str
         The word, the clip or the self-report.
     valence, arousal : float
@@ -78,7 +79,7 @@ def label_space(
     Returns
     -------
     tuple of LabelPlace
-        Corpus by corpus: words, scales, clips.
+        Corpus by corpus: words, scales, clips; each corpus has at least one.
 
     Raises
     ------
@@ -92,8 +93,8 @@ def label_space(
         clips = list(
             {clip.clip: clip for session in facts.clips for clip in session}.values()
         )  # sessions may repeat their clips
-        places += _words(facts, clips, chosen)
-        places += [
+        found = _words(facts, clips, chosen)
+        found += [
             LabelPlace(
                 corpus=facts.name,
                 kind="scale",
@@ -103,7 +104,15 @@ def label_space(
             for rating, (low, high) in facts.ratings.items()
             if rating in ("valence", "arousal", "dominance")
         ]
-        places += [place for clip in clips if (place := _clip(facts, clip)) is not None]
+        found += [place for clip in clips if (place := _clip(facts, clip)) is not None]
+        places += found or [
+            LabelPlace(
+                corpus=facts.name,
+                kind="none",
+                name="",
+                detail="no source says its words; nothing is placed",
+            )
+        ]
     return tuple(places)
 
 

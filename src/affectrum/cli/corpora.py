@@ -138,11 +138,12 @@ def _electrodes(facts: CorpusFacts) -> str:
 def _options(name: str) -> list[str]:
     """Lines about what a corpus's reader can be told."""
     from affectrum.corpora import names, reader
+    from affectrum.corpora.options import describe_options
 
     if name not in names():
         return []
-    fields = reader(name).Options.model_fields
-    lines = [f"  {key}  {field.description or ''}".rstrip() for key, field in fields.items()]
+    told = describe_options(reader(name).Options)
+    lines = [f"  {key}: {text}".rstrip(": ") for key, text in told.items()]
     return ["", "options of the reader", *lines] if lines else []
 
 
@@ -163,7 +164,7 @@ def _labels_of(names: list[str] | None, table: str, out: Path | None, json: bool
             [
                 place.corpus,
                 place.kind,
-                place.name,
+                place.name or None,
                 _number(place.valence),
                 _number(place.arousal),
                 place.n_clips or None,

@@ -7,6 +7,7 @@ its reader asks for it by an option instead of guessing. Options come from Pytho
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affectrum.errors import ConfigError, did_you_mean
 
-__all__ = ["ReaderOptions", "make_options"]
+__all__ = ["ReaderOptions", "describe_options", "make_options"]
 
 
 class ReaderOptions(BaseModel):
@@ -93,3 +94,28 @@ def make_options(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
         raise ConfigError(f"{where} for {corpus}: {faults}.") from None
+
+
+def describe_options(kind: type[ReaderOptions]) -> dict[str, str]:
+    """Return each option of a reader with its meaning, from the docstring of its class.
+
+    Parameters
+    ----------
+    kind : type
+        The reader's class of options.
+
+    Returns
+    -------
+    dict of str to str
+        In the order of the fields; empty text where the docstring has none.
+    """
+    found = dict.fromkeys(kind.model_fields, "")
+    names: list[str] = []
+    for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
+        if line.strip() and not line[0].isspace():
+            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
+        else:
+            for name in names:
+                if name in found and line.strip():
+                    found[name] = f"{found[name]} {line.strip()}".strip()
+    return found
