@@ -121,6 +121,8 @@ class Corpus(ABC):
         self.form = form if form != "auto" else (present[0] if present else "")
         self.simulated = is_simulated(self.folder, self._roots.values())
         self._headers: list[TrialHeader] = []
+        # (subject, session, row) that a reader left out and explained: a check does not miss them
+        self._left_out: set[tuple[int, int, int]] = set()
         if self.form in self._roots:
             self._headers = self._scan(self._roots[self.form], self._log)
             self._cache.save()

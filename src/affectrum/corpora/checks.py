@@ -158,7 +158,13 @@ def _completeness(corpus: Corpus, log: ProblemLog) -> None:
         expected = facts.trials_per_session[session - 1]
         if count < expected:
             rows = {h.row for h in corpus._headers if (h.subject, h.session) == (subject, session)}
-            absent = [row for row in range(1, expected + 1) if row not in rows]
+            absent = [
+                row
+                for row in range(1, expected + 1)
+                if row not in rows and (subject, session, row) not in corpus._left_out
+            ]
+            if not absent:
+                continue
             log.warning(
                 next(
                     h.file for h in corpus._headers if (h.subject, h.session) == (subject, session)

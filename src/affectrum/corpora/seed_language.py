@@ -298,6 +298,7 @@ class SeedLanguageCorpus(Corpus):
         places = _split(runs, times, window_s)
         lost = [row for run in runs for row in run.rows if row not in places]
         if lost:
+            self._left_out |= {(subject, session, row) for row in lost}
             log.warning(
                 relative(path.parent, self.folder),
                 f"neighbouring trials of one emotion ({', '.join(map(str, lost))}) can't be told "
