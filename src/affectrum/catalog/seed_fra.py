@@ -73,7 +73,7 @@ FACTS = CorpusFacts(
     ),
     licence="Signed licence agreement; non-commercial research only, no redistribution",
     access="Send the signed licence agreement to the BCMI laboratory; it answers with an account",
-    url="https://bcmi.sjtu.edu.cn/home/seed/seed-FRA.html",
+    url="https://bcmi.sjtu.edu.cn/home/seed/index.html",
     citation=(
         "Liu W, Zheng W-L, Li Z, Wu S-Y, Gan L, Lu B-L (2022). Identifying similarities and "
         "differences in emotion recognition with EEG and eye movements among Chinese, German, and "

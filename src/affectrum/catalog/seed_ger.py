@@ -98,6 +98,8 @@ SEED_GER/German/                  (the folder's name, or the features' labels, t
         "`times` only.",
         "The scale of the stored differential entropy is not stated.",
         "Durations of the clips are not known.",
+        "The corpus's page says that the neutral clips are SEED's and all clips are in French; "
+        "which clip is which is not said, so films and series are not listed here.",
         "Electrodes CB1 and CB2 are in no standard montage.",
     ),
     class_schemes=("valence3", "valence3-no-fear", "valence2"),
