@@ -174,12 +174,24 @@ class BidsCorpus(Corpus):
             headers = [self._labelled_row(header, sequences) for header in headers]
         else:
             headers = self._recordings(data_set, mapping, places, sequences, log)
+        self._count_unknown(headers, log)
         if headers and not catalog.is_known(mapping.corpus):
             first = places[0].file
             self.facts = complete_facts(
                 self.facts, headers, self.channels, self.channels, self._sidecar(first, log)
             )
         return headers
+
+    def _count_unknown(self, headers: list[TrialHeader], log: ProblemLog) -> None:
+        n_unknown = sum(h.clip is None and h.clip_row is None for h in headers)
+        if n_unknown:
+            log.warning(
+                ".",
+                f"which clip was shown is not known for {n_unknown} of {len(headers)} trials"
+                + (", nor their emotion." if self.facts.label_codes and self.mappings else "."),
+                "Protocols that keep clips apart can't use them. If you know the clips, give the "
+                "option 'sequences': a table with the columns subject, session, trial, clip.",
+            )
 
     def _places(self, data_set: DataSet, mapping: BidsMapping, log: ProblemLog) -> list[Place]:
         """Return the recordings that the mapping asks for, with subject and session."""

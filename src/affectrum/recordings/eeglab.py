@@ -76,10 +76,7 @@ class SetFile:
     def _fields(self) -> dict[str, Any]:
         with MatFile(self.path) as file:
             if "EEG" in file.variables:
-                found = file.read("EEG").ravel()
-                if not found.size or not isinstance(found[0], dict):
-                    raise self._error("EEG is no struct")
-                return {name: found[0][name] for name in _FIELDS if name in found[0]}
+                return file.read_fields("EEG", _FIELDS)
             return {name: file.read(name) for name in _FIELDS if name in file.variables}
 
     def _number(self, fields: dict[str, Any], name: str) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,39 @@ class MatFile:
             return np.asarray(hdf5.read_variable(self._hdf5[name], where, MAX_BYTES))
         try:
             return mat5.decode(self._body(name), self._endian)
+        except FileFormatError:
+            raise
+        except (zlib.error, ValueError, struct.error, OverflowError, MemoryError, OSError) as error:
+            raise self._damaged(name, f"{type(error).__name__}: {error}") from None
+
+    def read_fields(self, name: str, fields: Collection[str]) -> dict[str, Any]:
+        """Decode some fields of a single struct; the others may hold what is not read.
+
+        Parameters
+        ----------
+        name : str
+            The variable's name.
+        fields : collection of str
+            The wanted fields.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Those of them that the struct has.
+
+        Raises
+        ------
+        FileFormatError
+            The variable is missing, damaged or no single struct.
+        """
+        self._require(name)
+        if self._hdf5 is not None:
+            found = self.read(name).ravel()
+            if found.size != 1 or not isinstance(found[0], dict):
+                raise self._damaged(name, "no single struct")
+            return {field: found[0][field] for field in fields if field in found[0]}
+        try:
+            return mat5.decode_fields(self._body(name), self._endian, fields)
         except FileFormatError:
             raise
         except (zlib.error, ValueError, struct.error, OverflowError, MemoryError, OSError) as error:

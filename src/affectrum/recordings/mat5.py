@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ __all__ = [
     "NUMBERS",
     "Header",
     "decode",
+    "decode_fields",
     "field_names",
     "parse_header",
 ]
@@ -217,6 +219,43 @@ def decode(data: bytes, endian: str) -> np.ndarray[Any, Any]:
         It is damaged, or of a class that holds no data (functions, objects, sparse arrays).
     """
     return _array(data, endian, 0, len(data), 0)
+
+
+def decode_fields(data: bytes, endian: str, names: Collection[str]) -> dict[str, Any]:
+    """Decode some fields of a single struct, and step over the others, whatever they hold.
+
+    Parameters
+    ----------
+    data : bytes
+        The element without its tag.
+    endian : str
+        "<" or ">".
+    names : collection of str
+        The wanted fields.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Those of them that the struct has.
+
+    Raises
+    ------
+    ValueError, struct.error
+        It is damaged, or no single struct.
+    """
+    header = parse_header(data, endian)
+    if header.base_class != "struct" or math.prod(header.shape) != 1:
+        raise ValueError(f"an array of class {header.matlab_class} and shape {header.shape}")
+    fields, position = field_names(data, endian, header.end)
+    found = {}
+    for name in fields:
+        kind, start, n_bytes, end = _tag(data, endian, position)
+        if kind != MI_MATRIX or start + n_bytes > len(data):
+            raise ValueError("an inner array is damaged")
+        if name in names:
+            found[name] = _array(data, endian, start, start + n_bytes, 1)
+        position = end
+    return found
 
 
 def _array(data: bytes, endian: str, start: int, stop: int, depth: int) -> np.ndarray[Any, Any]:
