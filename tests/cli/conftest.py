@@ -14,7 +14,7 @@ from affectrum.cli.app import main
 
 PLAN = """\
 name: "a tiny plan"
-corpora: {{SEED: {seed}, SEED-IV: {seed_iv}}}
+corpora: {{SEED: {{folder: {seed}, form: preprocessed}}, SEED-IV: {seed_iv}}}
 store: {store}
 methods:
   - most-frequent

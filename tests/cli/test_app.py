@@ -32,8 +32,18 @@ def start(*words: object, **options) -> subprocess.Popen[str]:
 
 
 def test_every_command_of_the_product_is_there() -> None:
-    wanted = ["demo", "corpora", "check", "trials", "twin", "prepare", "store", "methods"]
-    wanted += ["protocols", "plan", "run", "report", "audit", "pretrain", "finetune", "predict"]
+    wanted = ["demo", "corpora", "check", "trials", "twin", "download", "prepare", "store"]
+    wanted += [
+        "methods",
+        "protocols",
+        "plan",
+        "run",
+        "report",
+        "audit",
+        "pretrain",
+        "finetune",
+        "predict",
+    ]
     assert sorted(COMMANDS) == sorted([*wanted, "doctor"])
 
 
@@ -88,7 +98,7 @@ def test_the_script_is_declared() -> None:
     [
         ["nonsense"],
         ["check"],
-        ["check", "SEED"],
+        ["trials", "SEED"],
         ["check", "SEED", "folder", "more"],
         ["check", "SEED", "folder", "--nope"],
         ["twin", "SEED", "folder", "--trial-seconds", "long"],

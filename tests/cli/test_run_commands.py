@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def test_plan_lists_the_cells(call, workspace) -> None:
     assert [row["method"] for row in rows] == [*METHODS, "most-frequent", "logistic [source]"]
     assert {row["state"] for row in rows} == {"done"}
     assert {row["cell"] for row in rows} == {p.name for p in (workspace.run / "cells").iterdir()}
+
+
+def test_what_a_reader_was_told_stays_with_the_record(workspace) -> None:
+    told = {"SEED": {"form": "preprocessed"}}
+    plan = json.loads((workspace.run / "plan.json").read_text())
+    assert plan["corpora"] == told
+    assert str(workspace.store.parent) not in json.dumps(plan)  # folders stay private
+    for cell in load_record(workspace.run):
+        assert cell.meta["corpora"] == told
 
 
 def test_run_computes_what_is_missing_only(call, workspace, tmp_path: Path) -> None:
