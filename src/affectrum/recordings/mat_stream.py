@@ -147,6 +147,10 @@ class MatStream:
         self._file.close()
         self._mat.close()
 
+    def is_packed(self, name: str) -> bool:
+        """Whether a variable is compressed, so that reading a late array passes all before it."""
+        return self._mat.element(name)[0].compressed
+
     def index(self, name: str) -> Index:
         """List the arrays of a variable in one pass.
 
