@@ -260,3 +260,17 @@ def test_words_that_were_given_fill_classes(features):
         "neutral": -1,
     }
     assert affect.schemes_of("MPED") == ()
+
+
+def test_a_pass_unpacks_a_packed_file_once(own, features, monkeypatch):
+    from affectrum.recordings import mat_unpack
+
+    corpus = af.open_corpus("MPED", features)
+    begun = []
+    restart = mat_unpack.PackedSource._restart
+    monkeypatch.setattr(
+        mat_unpack.PackedSource, "_restart", lambda self: begun.append(1) or restart(self)
+    )
+    for _, trial in corpus.trials.iterrows():
+        own.verify_feature(trial, "HHS", corpus.read_features(trial, "HHS"))
+    assert len(begun) == 2  # two people

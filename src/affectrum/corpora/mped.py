@@ -20,7 +20,7 @@ from affectrum.catalog import Clip, CorpusFacts
 from affectrum.catalog import mped as catalogued
 from affectrum.corpora.base import Corpus, FeatureInfo
 from affectrum.corpora.folders import file_names, find_files, find_folders, relative
-from affectrum.corpora.mped_features import cells, read_cell
+from affectrum.corpora.mped_features import CellReader, cells
 from affectrum.corpora.options import ReaderOptions
 from affectrum.corpora.problems import ProblemLog
 from affectrum.corpora.table import TrialHeader
@@ -269,6 +269,7 @@ class MpedCorpus(Corpus):
         self, root: Path, subjects: dict[str, int], log: ProblemLog
     ) -> list[TrialHeader]:
         self._files = files = _feature_files(root)
+        self._cells = CellReader()
         headers: list[TrialHeader] = []
         for name, subject in subjects.items():
             there = [feature for feature in files if name in files[feature]]
@@ -363,7 +364,7 @@ class MpedCorpus(Corpus):
             )
         index = self._cache.get(path, "cells", cells)
         self._cache.save()
-        values = read_cell(path, index, header.row - 1)
+        values = self._cells.read(path, index, header.row - 1)
         n_windows = round(header.duration_s / self.options.window_s)
         expected = (catalogued.FEATURE_SHAPE[0], n_windows, catalogued.FEATURE_SHAPE[2])
         if values.shape != expected:
@@ -372,7 +373,7 @@ class MpedCorpus(Corpus):
                 f"{header.file}. {_AGAIN}"
             )
         # the file's axes are (electrodes, windows, columns)
-        return np.ascontiguousarray(values.transpose(1, 0, 2), dtype=np.float64)
+        return np.array(values.transpose(1, 0, 2), dtype=np.float64, order="C")
 
 
 def _raw_files(root: Path) -> Iterator[tuple[str, str, Path]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from affectrum.errors import FileFormatError
-from affectrum.recordings.mat_stream import Index, MatStream
+from affectrum.recordings.mat_stream import Index, Leaf, MatStream
 
-__all__ = ["cells", "read_cell"]
+__all__ = ["CellReader", "cells"]
+
+_MAX_KEPT: Final = 5  # files: one of each feature
+_MAX_KEPT_BYTES: Final = 64 * 1024**2
 
 
 def cells(path: Path) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def cells(path: Path) -> dict[str, Any]:
     -------
     dict
         ``variable``: its name; ``shapes``: of every cell; ``faults``: of the packing; ``index``:
-        for `read_cell`.
+        for `CellReader`.
 
     Raises
     ------
@@ -53,33 +56,61 @@ def cells(path: Path) -> dict[str, Any]:
     }
 
 
-def read_cell(path: Path, found: dict[str, Any], position: int) -> np.ndarray[Any, Any]:
-    """Decode one cell.
+class CellReader:
+    """Decodes cells one by one.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    found : dict
-        What `cells` returned for it.
-    position : int
-        Which cell, from 0.
-
-    Returns
-    -------
-    ndarray
-        Its numbers, with MATLAB's axes.
-
-    Raises
-    ------
-    FileFormatError
-        The cell is not there, damaged or holds no numbers.
+    A packed file has to be unpacked from its beginning for each of its cells, so those of the
+    last few packed files are kept (about 10 MB each).
     """
-    leaves = list(Index.from_json(found["index"]).leaves.values())
-    if not position < len(leaves):
-        raise FileFormatError(f"{path}: {found['variable']} has {len(leaves)} cells.")
-    with MatStream(path) as file:
-        values = file.read(found["variable"], leaves[position])
-    if values.dtype.kind not in "fiu":
-        raise FileFormatError(f"{path}: cell {position + 1} holds no numbers.")
-    return values
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, int], list[np.ndarray[Any, Any]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_kept": {}}  # a copy for another process begins anew
+
+    def read(self, path: Path, found: dict[str, Any], position: int) -> np.ndarray[Any, Any]:
+        """Decode one cell.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        found : dict
+            What `cells` returned for it.
+        position : int
+            Which cell, from 0.
+
+        Returns
+        -------
+        ndarray
+            Its numbers, with MATLAB's axes; not to be changed.
+
+        Raises
+        ------
+        FileFormatError
+            The cell is not there, damaged or holds no numbers.
+        """
+        leaves = list(Index.from_json(found["index"]).leaves.values())
+        if not position < len(leaves):
+            raise FileFormatError(f"{path}: {found['variable']} has {len(leaves)} cells.")
+        with MatStream(path) as file:
+            state = path.stat()
+            key = (str(path), state.st_size, state.st_mtime_ns)
+            if key in self._kept:
+                values = self._kept[key][position]
+            elif file.is_packed(found["variable"]) and _n_bytes(leaves) <= _MAX_KEPT_BYTES:
+                arrays = [file.read(found["variable"], leaf) for leaf in leaves]
+                while len(self._kept) >= _MAX_KEPT:
+                    self._kept.pop(next(iter(self._kept)))
+                self._kept[key] = arrays
+                values = arrays[position]
+            else:
+                values = file.read(found["variable"], leaves[position])
+        if values.dtype.kind not in "fiu":
+            raise FileFormatError(f"{path}: cell {position + 1} holds no numbers.")
+        return values
+
+
+def _n_bytes(leaves: list[Leaf]) -> int:
+    return sum(leaf.n_bytes for leaf in leaves)
