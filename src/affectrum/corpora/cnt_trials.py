@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from affectrum import electrodes
+from affectrum.corpora.deap_original import electrode_picks
 from affectrum.corpora.problems import ProblemLog
 from affectrum.errors import FileFormatError
 from affectrum.recordings.cnt import CntFile
@@ -61,28 +61,6 @@ def read_header(path: Path) -> dict[str, Any]:
         "n_samples": file.n_samples,
         "fault": fault,
     }
-
-
-def electrode_picks(names: Sequence[str], channels: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Return the positions of electrodes by the names in a header, and those that are missing.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The header's names.
-    channels : sequence of str
-        Canonical names in the wanted order.
-
-    Returns
-    -------
-    list of int, list of str
-        Positions in the order of `channels`; missing names.
-    """
-    place: dict[str | None, int] = {}
-    for position, name in enumerate(electrodes.canonical(name) for name in names):
-        place.setdefault(name, position)
-    missing = [name for name in channels if name not in place]
-    return [place[name] for name in channels if name in place], missing
 
 
 def faults_of_times(times: Sequence[tuple[float, float]], n_trials: int) -> list[str]:
