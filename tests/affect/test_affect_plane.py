@@ -197,6 +197,40 @@ def test_codes_give_what_words_give():
             )
 
 
+@pytest.mark.parametrize(
+    ("corpus", "labels", "expected"),
+    [
+        ("SEED-V", [0, 1, 2, 3, 4], [(-2, 1), (-1, 2), (-1, 1), (0, 0), (3, 2)]),
+        (
+            "SEED-VII",
+            ["happy", "neutral", "disgust", "sad", "anger", "fear", "surprise"],
+            [(3, 2), (0, 0), (-2, 1), (-1, 1), (-1, 2), (-1, 2), (0, 2)],
+        ),
+        ("SEED-FRA", ["negative", "neutral", "positive"], [(-1, 1), (0, 0), (3, 2)]),
+        # anger, disgust, fear, sadness, neutral, amusement, (inspiration), joy, (tenderness)
+        ("FACED", [0, 1, 2, 3], [(-1, 2), (-2, 1), (-1, 2), (-1, 1)]),
+        ("FACED", [4, 5, 6, 7], [(0, 0), (2, 1), (np.nan, np.nan), (3, 2)]),
+        ("FACED", [(0, 7), (3.5, np.nan)], [(-4, 4), (0, np.nan)]),
+        ("DREAMER", [(1, 5), (4, 3)], [(-4, 4), (2, 0)]),
+        ("DREAMER", ["calmness", "happiness"], [(np.nan, np.nan), (3, 2)]),
+        ("AMIGOS", [(9, 1), (5, 7)], [(4, -4), (0, 2)]),
+        ("MAHNOB-HCI", [(2, 8)], [(-3, 3)]),
+        ("GAMEEMO", ["horror", "funny"], [(-1, 2), (2, 1)]),
+        ("DENS", [(1, 9)], [(-4, 4)]),
+        ("ds002721", [(3, 5)], [(0, 4)]),
+    ],
+)
+def test_corpora_by_hand_on_emods_scale(corpus, labels, expected):
+    found = affect.to_valence_arousal(labels, corpus=corpus, table="emod")
+    np.testing.assert_allclose(affect.plane_to_emod(found), expected)
+
+
+def test_regions_that_words_of_a_corpus_reach_are_those_of_the_reference():
+    for corpus, regions in (("SEED-IV", {4, 7, 8}), ("SEED-VII", {3, 4, 7, 8})):
+        va = affect.to_valence_arousal(list(catalog.get(corpus).emotions), corpus=corpus)
+        assert set(affect.emod_regions(va).tolist()) == regions
+
+
 def test_missing_stays_missing():
     for labels in (
         ["happy", None, float("nan"), ""],

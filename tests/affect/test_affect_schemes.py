@@ -128,6 +128,24 @@ def test_schemes_of_words_by_hand(name, emotions, expected):
     assert affect.get_scheme(name).assign(words(*emotions), "own").tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("corpus", "scheme"),
+    [("SEED-IV", "emotion4"), ("SEED-V", "emotion5"), ("FACED", "emotion9")],
+)
+def test_classes_of_a_corpus_own_emotions_are_its_codes(corpus, scheme):
+    facts = catalog.get(corpus)
+    trials = words(*(clip.emotion for session in facts.clips for clip in session))
+    found = affect.get_scheme(scheme).assign(trials, corpus)
+    codes = [code for n in range(1, facts.n_sessions + 1) for code in facts.session_codes(n)]
+    assert found.tolist() == codes
+
+
+def test_faceds_poles_are_its_own():
+    clips = catalog.get("FACED").clips[0]
+    found = affect.get_scheme("valence3").assign(words(*(c.emotion for c in clips)), "FACED")
+    assert found.tolist() == [0] * 12 + [1] * 4 + [2] * 12
+
+
 def test_quadrants_by_hand():
     trials = pd.DataFrame(
         {

@@ -214,6 +214,25 @@ def test_trials_options(call, twin_seed: Path) -> None:
     assert "'preprocessed'" in form.err
 
 
+def test_trials_with_classes_say_what_is_dropped(call, twin_seed_iv: Path, twin_deap: Path) -> None:
+    shown = call("trials", "SEED-IV", twin_seed_iv, "--classes", "valence3-no-fear")
+    assert shown.code == 0
+    n = len(af.open_corpus("SEED-IV", twin_seed_iv).trials)
+    assert f"dropped, 'fear' left out by the scheme: {n // 4}" in shown.out
+    rows = call("trials", "SEED-IV", twin_seed_iv, "--classes", "valence3", "--json").json()
+    expected = {"sad": "negative", "fear": "negative", "neutral": "neutral", "happy": "positive"}
+    assert all(row["class"] == expected[row["emotion"]] for row in rows)
+    words = ["trials", "DEAP", twin_deap, "--json", "--classes"]
+    rows = call(*words, "valence2(threshold=4.5, margin=0.5)").json()
+    for row in rows:
+        rating = row["rating_valence"]
+        side = "positive" if rating > 4.5 else "negative"
+        assert row["class"] == (None if abs(rating - 4.5) <= 0.5 else side)
+    wrong = call(*words, "emotion4")
+    assert wrong.code == 1
+    assert "DEAP can fill valence2, arousal2, dominance2, quadrant4" in wrong.err
+
+
 def test_twin_writes_what_the_readers_read(call, tmp_path: Path) -> None:
     words = ["twin", "SEED-IV", tmp_path / "t", "--subjects", 1, "--sessions", 1]
     words += ["--trial-seconds", 5, "--form", "features", "--seed", 5]

@@ -21,6 +21,7 @@ def trials(
     table: str = "emod",
     form: str = "auto",
     options: Path | None = None,
+    classes: str | None = None,
     json: bool = False,
     csv: bool = False,
 ) -> None:
@@ -38,6 +39,9 @@ def trials(
         Which of the vendor's forms to read, where there are several (auto takes the best one).
     options
         A YAML file with what the reader has to be told (see `affectrum corpora NAME`).
+    classes
+        A class scheme, for example valence3 or "valence2(threshold=4.5, labels=ratings)": adds the
+        column class and says how many trials each class has and why others are dropped.
     json
         Print JSON.
     csv
@@ -50,13 +54,22 @@ def trials(
         raise ConfigError("--json and --csv exclude each other; give one of them.")
     opened = open_corpus(corpus, folder, table=table, form=form, options=options)
     frame = opened.trials
+    shown_first, report = list(_SHOWN), None
+    if classes is not None:
+        from affectrum.affect import get_scheme
+
+        scheme = get_scheme(classes)
+        names = (*scheme.classes, None)  # the last one is that of -1, dropped
+        frame["class"] = [names[code] for code in scheme.assign(frame, opened.name)]
+        report = scheme.report(frame, opened.name)
+        shown_first.append("class")
     if json:
         print_json(frame.to_dict(orient="records"))
         return
     if csv:
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
         return
-    shown = [column for column in _SHOWN if not frame[column].isna().all()]
+    shown = [column for column in shown_first if not frame[column].isna().all()]
     print_table(
         shown,
         [
@@ -71,5 +84,6 @@ def trials(
             )
         ],
         title=f"{opened.name}, {len(frame)} trials" + (" (SIMULATED)" if opened.simulated else ""),
-        right=[column for column in shown if column not in ("clip", "emotion", "file")],
+        right=[c for c in shown if c not in ("clip", "emotion", "file", "class")],
+        caption=None if report is None else str(report),
     )
