@@ -18,6 +18,15 @@ from affectrum.errors import FileFormatError, FolderError, UnsafeFileError
 EMOTIONS = words(
     "neutral anger disgust fear joy sadness surprise scream bored sleepy unknown amusement anxiety"
 )
+MEDIA = {
+    "disgust": ["69", "earworm_f"],
+    "amusement": ["58", "53", "52"],
+    "joy": ["80", "79", "90", "cats_f", "funny_f"],
+    "fear": ["73", "107", "30"],
+    "sadness": ["146", "138", "111"],
+    "neutral": ["newyork_f", "detroit_f", "dallas_f"],
+    None: ["55"],  # sadness in one list, anger in another
+}
 RATED = [20, 20, 17, 20, 20, 20, 20, 20, 14, 20, 20, 0, 20, 20, 0, 16] + [20] * 14
 
 
@@ -52,9 +61,9 @@ def test_catalogue_against_the_reference():
     assert [mahnob_hci.SIGNALS[k] for k in (40, 44, 45, 46)] == ["GSR1", "Resp", "Temp", "Status"]
     assert len(facts.clips[0]) == 20
     by_clip = {clip.clip: clip.emotion for clip in facts.clips[0]}
-    assert by_clip["MAHNOB-HCI/69"] == "disgust"
-    assert by_clip["MAHNOB-HCI/detroit_f"] == "neutral"
-    assert by_clip["MAHNOB-HCI/55"] is None  # two lists differ
+    assert by_clip == {
+        f"MAHNOB-HCI/{media}": emotion for emotion, row in MEDIA.items() for media in row
+    }
     assert facts.is_rated
     assert facts.trials_vary
 
