@@ -5,19 +5,24 @@ No array library is imported here, so that ``affectrum protocols`` answers at on
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from affectrum.errors import ProtocolError, did_you_mean
+from affectrum.protocols.entries import CROSS_CORPUS, ENTRIES, ProtocolInfo
 
 __all__ = [
+    "CROSS_CORPUS",
     "GRANTS",
+    "LABELS",
     "PROTOCOLS",
     "SCALING_SCOPES",
     "SELECTIONS",
+    "SPLITS",
     "STIMULUS_LEVELS",
+    "TARGET_USES",
     "ProtocolInfo",
     "base_protocol",
+    "check_options",
     "describe",
     "grants_of",
 ]
@@ -67,125 +72,29 @@ SELECTIONS: dict[str, str] = {
 STIMULUS_LEVELS: tuple[str, ...] = ("clip", "film", "series")
 
 
-@dataclass(frozen=True)
-class ProtocolInfo:
-    """One protocol, for ``affectrum protocols`` and the documentation.
+#: How `cross-corpus/unsupervised` and its kin use unlabelled target signals.
+TARGET_USES: dict[str, str] = {
+    "others": "signals of the other target subjects; nothing of the tested one",
+    "calibration": "signals of the tested subject's own first trials, which are not tested",
+    "test": "the test signals themselves (transductive)",
+}
 
-    Attributes
-    ----------
-    id : str
-        The name to pass to `make_folds`.
-    picture : str
-        Who sees what, several lines of plain text.
-    sees : str
-        The same in one sentence.
-    used_by : str
-        Whose published protocol it is.
-    grants : tuple of str
-        What a method is granted, of `GRANTS`.
-    default_scaling : str
-        Scaling scope if none is asked for.
-    """
+#: What labels are made of where a corpus has both.
+LABELS: dict[str, str] = {
+    "clip": "the emotion that the corpus says a clip elicits",
+    "self-report": "what the subject reported (ratings; the emotion felt where classes are words)",
+}
 
-    id: str
-    picture: str
-    sees: str
-    used_by: str
-    grants: tuple[str, ...]
-    default_scaling: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data, for ``--json``."""
-        return asdict(self)
-
-
-_LABELLED_SOURCE = ("source_signals", "source_labels")
-_CALIBRATION = ("calibration_signals", "calibration_labels")
+#: Published divisions of a corpus into training, validation and test, by name: corpus, the rule
+#: that `splits.parse_rule` reads, and who uses it.
+SPLITS: dict[str, tuple[str, str, str]] = {
+    "faced-subjects": ("FACED", "subjects:80/20/23", "CBraMod, EMOD"),
+    "seed-v-trials": ("SEED-V", "trials:5/5/5", "CBraMod, EMOD"),
+    "seed-sessions": ("SEED", "sessions:1/1/1", "EMOD"),
+}
 
 #: Every protocol by its id.
-PROTOCOLS: dict[str, ProtocolInfo] = {
-    info.id: info
-    for info in (
-        ProtocolInfo(
-            id="within-subject",
-            picture=(
-                "corpus A, one subject   [x x x x x x x x x][? ? ? ? ? ?]   per session\n"
-                "                         train, in order     test\n"
-                "other subjects          not seen"
-            ),
-            sees=(
-                "a subject's first trials of each session with labels; tested on the same "
-                "subject's remaining trials"
-            ),
-            used_by="field habit, sanity check (SEED 9 of 15, SEED-IV 12 of 24)",
-            grants=_LABELLED_SOURCE,
-            default_scaling="source",
-        ),
-        ProtocolInfo(
-            id="leave-one-subject-out",
-            picture=(
-                "corpus A, subject 1     [x x x x x x x x x x x x x x x]  train\n"
-                "          subject 2     [x x x x x x x x x x x x x x x]  train\n"
-                "          subject 3     [? ? ? ? ? ? ? ? ? ? ? ? ? ? ?]  test"
-            ),
-            sees="all other subjects of the corpus with labels; nothing of the test subject",
-            used_by="field standard",
-            grants=_LABELLED_SOURCE,
-            default_scaling="source",
-        ),
-        ProtocolInfo(
-            id="cross-session",
-            picture=(
-                "corpus A, one subject   session 1 [x x x x x]  train\n"
-                "                        session 2 [? ? ? ? ?]  test, then with 1+2: session 3\n"
-                "other subjects          not seen"
-            ),
-            sees="a subject's earlier sessions with labels; tested on a later session",
-            used_by="SEED family",
-            grants=_LABELLED_SOURCE,
-            default_scaling="source",
-        ),
-        ProtocolInfo(
-            id="cross-corpus/zero-shot",
-            picture=(
-                "corpus A, all subjects  [x x x x x x x x x x x x x x x]  train\n"
-                "corpus B, subject 1     [? ? ? ? ? ? ? ? ? ? ? ? ? ? ?]  test\n"
-                "          subject 2     [? ? ? ? ? ? ? ? ? ? ? ? ? ? ?]  test"
-            ),
-            sees="all labelled source trials; nothing of the target corpus",
-            used_by="the question users really have",
-            grants=_LABELLED_SOURCE,
-            default_scaling="source",
-        ),
-        ProtocolInfo(
-            id="cross-corpus/calibrated",
-            picture=(
-                "corpus A, all subjects  [x x x x x x x x x x x x x x x]  train\n"
-                "corpus B, subject 1     [x x x x x x x x x][? ? ? ? ? ?]\n"
-                "                         first k, in order  test"
-            ),
-            sees=(
-                "the source (labels where they fit), and the target subject's own first k "
-                "labelled trials in presentation order; tested on the subject's remaining trials"
-            ),
-            used_by="SCMM, JCFA (SEED: first 9 of 15, then the last 6; session 1)",
-            grants=(*_LABELLED_SOURCE, *_CALIBRATION),
-            default_scaling="calibration",
-        ),
-        ProtocolInfo(
-            id="own-split",
-            picture=(
-                "your windows            split = train       [x x x x x]\n"
-                "                        split = validation  [x x]  (optional)\n"
-                "                        split = test        [? ? ?]"
-            ),
-            sees="windows that your own column `split` calls train; tested on those called test",
-            used_by="splits imported as a table",
-            grants=_LABELLED_SOURCE,
-            default_scaling="source",
-        ),
-    )
-}
+PROTOCOLS: dict[str, ProtocolInfo] = {info.id: info for info in ENTRIES}
 
 # What released code and papers call these protocols.
 _ALIASES = {
@@ -193,7 +102,11 @@ _ALIASES = {
     "subject-dependent": "within-subject",
     "subject-independent": "leave-one-subject-out",
     "zero-shot": "cross-corpus/zero-shot",
+    "unsupervised": "cross-corpus/unsupervised",
     "calibrated": "cross-corpus/calibrated",
+    "leave-one-corpus-out": "leave-one-corpus-out/zero-shot",
+    "leave-one-lab-out": "leave-one-lab-out/zero-shot",
+    "loco": "leave-one-corpus-out/zero-shot",
 }
 
 
@@ -235,3 +148,31 @@ def grants_of(protocol: str) -> tuple[str, ...]:
         If there is no such protocol.
     """
     return PROTOCOLS[base_protocol(protocol)].grants
+
+
+def check_options(protocol: str, given: Iterable[str]) -> list[str]:
+    """Say which options have no meaning under a protocol.
+
+    Parameters
+    ----------
+    protocol : str
+        A protocol's id.
+    given : iterable of str
+        Names of the options that are set, of `make_folds`.
+
+    Returns
+    -------
+    list of str
+        One sentence per fault; empty if there is none.
+    """
+    base = base_protocol(protocol)
+    special = {name for info in PROTOCOLS.values() for name in info.options}
+    faults = []
+    for name in given:
+        if name in special and name not in PROTOCOLS[base].options:
+            whose = [info.id for info in PROTOCOLS.values() if name in info.options]
+            faults.append(
+                f"{name} has no meaning under {base!r}; it belongs to "
+                + ", ".join(repr(other) for other in whose)
+            )
+    return faults

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from affectrum.errors import ProtocolError, did_you_mean
 from affectrum.protocols import splits as splitters
+from affectrum.protocols.catalogue import CROSS_CORPUS
 from affectrum.protocols.holdout import hold_out_subjects, hold_out_trials
 from affectrum.protocols.index import CorpusIndex
 from affectrum.protocols.splits import TrialSplit
@@ -28,8 +29,6 @@ __all__ = [
     "make_splits",
     "with_validation",
 ]
-
-CROSS_CORPUS = ("cross-corpus/zero-shot", "cross-corpus/calibrated")
 
 
 @dataclass(frozen=True)
