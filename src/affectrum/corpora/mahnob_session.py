@@ -7,7 +7,7 @@ declared, ends the reading.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from xml.parsers import expat
 
 from affectrum.errors import FileFormatError, UnsafeFileError
@@ -58,7 +58,7 @@ def read_session(path: Path) -> dict[str, Any]:
         elif name == "subject" and found["subject"] is None and "id" in attributes:
             found["subject"] = attributes["id"].strip()[:_MAX_LETTERS]
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any) -> NoReturn:
         raise UnsafeFileError(
             f"{path}: declares a document type or entities, which no session.xml of the corpus "
             "does; it was not read further."
