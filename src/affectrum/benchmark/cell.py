@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.benchmark.cell_pictures import store_fold_pictures, store_importance
+from affectrum.benchmark.cells import RECORD_FORMAT, Cell
 from affectrum.benchmark.extras import ImportanceCollector
-from affectrum.benchmark.plan import RECORD_FORMAT, Cell
 from affectrum.benchmark.record import identifier_arrays, prediction_arrays, write_cell
 from affectrum.benchmark.shared import SharedPretraining
 from affectrum.errors import ConfigError
@@ -110,7 +110,7 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
     """
     began = time.perf_counter()
     parts = [context.windows(name) for name in dict.fromkeys(cell.task.corpora)]
-    folds = plan_folds(parts, cell.task.protocol, seed=cell.seed, **_fold_options(cell, parts))
+    folds = plan_folds(parts, cell.task.protocol, seed=cell.seed, **_fold_options(cell))
     timing = {"audit_s": 0.0, "fit_s": 0.0, "predict_s": 0.0}
     importance = ImportanceCollector() if context.extras else None
     results: list[_FoldResult] = []
@@ -174,12 +174,10 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
     return write_cell(context.out, cell.digest, meta, predictions, identifiers)
 
 
-def _fold_options(cell: Cell, parts: list[Windows]) -> dict[str, Any]:
+def _fold_options(cell: Cell) -> dict[str, Any]:
     options = cell.task.fold_options()
-    if not cell.task.sources:
-        options["source"] = None
     for name in ("source", "classes", "source_classes"):
-        if isinstance(options[name], tuple):
+        if isinstance(options.get(name), tuple):
             options[name] = list(options[name])
     return options
 

@@ -196,10 +196,8 @@ def _is_drawn(plan: Plan, task: TaskPlan) -> bool:
     """Whether a task gets pictures: not if another one differs only by more calibration trials."""
     left_out = {"name", "calibration_trials", "methods"}
     content = task.model_dump(exclude=left_out)
-    trials = task.calibration_trials or 0
     return not any(
-        (other.calibration_trials or 0) > trials and other.model_dump(exclude=left_out) == content
-        for other in plan.tasks
+        other.k > task.k and other.model_dump(exclude=left_out) == content for other in plan.tasks
     )
 
 
