@@ -67,6 +67,7 @@ def test_entries_can_say_form_and_options(tmp_path):
         # a YAML file named by an option starts from the same folder
         assert places["DEAP"].options == {"unit": "V", "mapping": str(tmp_path / "told.yaml")}
         assert places["SEED-IV"].options == tmp_path / "told.yaml"
+        assert places["DEAP"].told() == {"options": {"unit": "V", "mapping": "told.yaml"}}
         # what a record keeps: no folder, and only what a task's corpora were told
         assert plan.told() == {"SEED": {"form": "features"}, "seed_iv": {"options": {"unit": "uV"}}}
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affectrum.corpora import FeatureInfo
+from affectrum.corpora import FeatureInfo, ReaderOptions
 from affectrum.errors import FileFormatError
 from affectrum.windows import TRIAL_DTYPES
 
@@ -42,6 +42,7 @@ class FakeCorpus:
     reader_version = "1"
     channels = CHANNELS
     simulated = True
+    options = ReaderOptions()
     feature_names: tuple[str, ...] = ("de_LDS",)
 
     def __init__(self, folder: Path, *, valence: float = 0.0, delay_s: float = 0.0) -> None:

@@ -43,12 +43,35 @@ class CorpusPlace(BaseModel):
 
     def relative_to(self, base: Path) -> CorpusPlace:
         """Return a copy whose relative paths start from a folder."""
+        from affectrum.corpora.options import resolve_paths
+
         options = (
-            {name: _resolved(value, base) for name, value in self.options.items()}
+            resolve_paths(self.options, base)
             if isinstance(self.options, dict)
             else base / self.options
         )
         return self.model_copy(update={"folder": base / self.folder, "options": options})
+
+    def told(self) -> dict[str, Any]:
+        """Return form and options where they are not the defaults, for a record.
+
+        Of files only the names are kept: folders of a machine are nobody else's business.
+
+        Raises
+        ------
+        ConfigError
+            If the file with the options can't be read.
+        """
+        options = self.options if isinstance(self.options, dict) else read_yaml(self.options)
+        found: dict[str, Any] = {} if self.form == "auto" else {"form": self.form}
+        if options:
+            found["options"] = {
+                name: Path(value).name
+                if isinstance(value, str) and Path(value).is_file()
+                else value
+                for name, value in options.items()
+            }
+        return found
 
     def open(self, corpus: str) -> Corpus:
         """Open the corpus, as `affectrum.open_corpus` does.
@@ -63,13 +86,6 @@ class CorpusPlace(BaseModel):
         from affectrum.corpora import open_corpus
 
         return open_corpus(corpus, self.folder, form=self.form, options=self.options or None)
-
-
-def _resolved(value: Any, base: Path) -> Any:
-    """An option that names a YAML file starts from the same folder as the corpus."""
-    if isinstance(value, str) and value.endswith((".yaml", ".yml")) and (base / value).is_file():
-        return str(base / value)
-    return value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

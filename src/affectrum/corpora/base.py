@@ -112,7 +112,7 @@ class Corpus(ABC):
         self.facts = self._find_facts()
         self.channels = self.facts.electrodes
         self._table = table
-        told = json.dumps(self.options.given(), sort_keys=True)
+        told = json.dumps(self.options.identity(), sort_keys=True)
         self._cache = FileCache(self.folder, f"{self.name} {self.reader_version} {told}")
         self._frame: pd.DataFrame | None = None
         self._log = ProblemLog()

@@ -7,6 +7,7 @@ its reader asks for it by an option instead of guessing. Options come from Pytho
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affectrum.errors import ConfigError, did_you_mean
 
-__all__ = ["ReaderOptions", "describe_options", "make_options"]
+__all__ = ["ReaderOptions", "describe_options", "make_options", "resolve_paths"]
 
 
 class ReaderOptions(BaseModel):
@@ -31,8 +32,22 @@ class ReaderOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def given(self) -> dict[str, Any]:
-        """Return what differs from the defaults, as plain values for keys and records."""
+        """Return what differs from the defaults, as plain values."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the same for keys of caches and stores: of a file its name and its content count.
+
+        Where the file lies does not: a moved mapping is the same, a changed one is another.
+        """
+        return {name: _content_of(value) for name, value in self.given().items()}
+
+
+def _content_of(value: Any) -> Any:
+    if not isinstance(value, str) or not Path(value).is_file():
+        return value
+    with Path(value).open("rb") as file:
+        return {"file": Path(value).name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 Chosen = TypeVar("Chosen", bound=ReaderOptions)
@@ -76,6 +91,8 @@ def make_options(
             given = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: the options can't be read ({error}).") from None
+        if isinstance(given, Mapping):
+            given = resolve_paths(given, path.parent)
     if given is not None and not isinstance(given, Mapping):
         raise ConfigError(f"{where}: expected names and values, received {given!r:.200}.")
     values = dict(given or {})
@@ -94,6 +111,29 @@ def make_options(
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
         raise ConfigError(f"{where} for {corpus}: {faults}.") from None
+
+
+def resolve_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Let options that name a file start from a folder, as everything in a YAML file does.
+
+    Parameters
+    ----------
+    values : mapping
+        Options by name.
+    base : Path
+        The folder of the file in which they stand.
+
+    Returns
+    -------
+    dict
+        The same; a text that is the relative path of an existing file is joined with `base`.
+    """
+    return {
+        name: str(base / value)
+        if isinstance(value, str) and Path(value).suffix and (base / value).is_file()
+        else value
+        for name, value in values.items()
+    }
 
 
 def describe_options(kind: type[ReaderOptions]) -> dict[str, str]:

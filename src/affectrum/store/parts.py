@@ -144,7 +144,7 @@ def base_key(corpus: Corpus, recipe: Recipe) -> dict[str, Any]:
         "corpus": corpus.name,
         "form": corpus.form,
         "reader_version": str(corpus.reader_version),
-        **({"options": told} if (told := corpus.options.given()) else {}),
+        **({"options": told} if (told := corpus.options.identity()) else {}),
         "channels": list(corpus.channels),
         "simulated": bool(corpus.simulated),
         "recipe": recipe.digest(),
