@@ -292,6 +292,26 @@ def test_trials_beyond_the_recording_are_cut_or_left_out(tmp_path, bids):
     assert len(af.open_corpus("BIDS", folder, options=given(tmp_path)).trials) == 2
 
 
+def test_an_event_that_stands_twice_begins_one_trial(tmp_path, bids):
+    folder = write_own(tmp_path / "ds", subjects=(1,), bids=bids)
+    events = next(folder.rglob("*_events.tsv"))
+    lines = events.read_text().splitlines()
+    events.write_text("\n".join([*lines, lines[3]]) + "\n")
+    corpus = af.open_corpus("BIDS", folder, options=given(tmp_path))
+    assert len(corpus.trials) == 3
+    assert any("at the time of another trial" in str(p) for p in corpus.check().problems)
+
+
+def test_columns_that_events_lack_are_named(tmp_path, bids):
+    folder = write_own(tmp_path / "ds", subjects=(1,), bids=bids)
+
+    def other(mapping):
+        mapping["trials"]["column"] = "event_type"
+
+    with pytest.raises(FolderError, match=r"no column event_type; its columns are onset, dur"):
+        af.open_corpus("BIDS", folder, options=given(tmp_path, other))
+
+
 def test_unknown_words_are_named(tmp_path, bids):
     folder = write_own(tmp_path / "ds", bids=bids)
 

@@ -289,6 +289,8 @@ class BidsCorpus(Corpus):
             return
         found = find_trials(events, rule, wiring.sfreq, wiring.n_samples)
         self._report(found, place.where, log)
+        if found.faults:
+            return
         if found.rest is not None:
             self._rests[place.where] = found.rest
         behaviour = None

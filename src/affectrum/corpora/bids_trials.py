@@ -229,6 +229,9 @@ def _add(
         found.warnings.append((f"{where} begins a trial, and nothing tells where it ends.", fix))
         return
     start, stop = round(begin * sfreq), round(end * sfreq)
+    if any(trial.start == start for trial in found.trials):
+        found.warnings.append((f"{where} begins at the time of another trial.", fix))
+        return
     if start < 0 or min(stop, n_samples) - start < _SHORTEST_S * sfreq:
         reason = "reaches beyond the recording" if stop > n_samples else "is shorter than 1 s"
         found.warnings.append((f"the trial of {where} {reason}.", fix))

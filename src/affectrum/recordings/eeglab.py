@@ -117,10 +117,11 @@ class SetFile:
     def _map(self, path: Path) -> np.ndarray[Any, Any]:
         expected = 4 * self.n_channels * self.n_samples
         size = path.stat().st_size
-        if size < expected:
+        if size != expected:
+            what = "truncated" if size < expected else "too long"
             raise FileFormatError(
-                f"{path}: truncated: {size} bytes instead of {expected}. Copy the file again from "
-                "its source."
+                f"{path}: {what}: {size} bytes, the header says {expected}. Copy the file again "
+                "from its source."
             )
         return np.memmap(path, "<f4", "r", shape=(self.n_samples, self.n_channels))
 
@@ -153,7 +154,8 @@ class SetFile:
         if self._inside is not None:
             return np.asarray(self._inside[indices, start:stop], dtype=np.float64)
         # all channels of a sample stand together: read the stretch in one piece, then pick
-        return np.array(self._data_map[start:stop][:, indices].T, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # damaged numbers are told by who looks at them
+            return np.array(self._data_map[start:stop][:, indices].T, dtype=np.float64)
 
 
 def _unfolded(fields: dict[str, Any]) -> list[dict[str, Any]]:
