@@ -1,6 +1,6 @@
 """The long run of damage to one form of one corpus, in a process of its own with little memory.
 
-    python fuzz.py CORPUS FORM FOLDER [SEED]
+    python fuzz.py CORPUS FORM FOLDER [SEED]     AFFECTRUM_FUZZ=12 damages more
 
 Started by `test_fuzz.py`. Prints one line of JSON: how many files were damaged in how many ways,
 and what ended otherwise than in a report.
@@ -23,8 +23,8 @@ import numpy as np
 HERE = Path(__file__).parent
 MOST_BYTES = 2_500_000_000  # of addresses, on top of what the libraries take
 MOST_SECONDS = 30.0
-FILES_OF_A_KIND = 2
-N_EACH = 12
+N_EACH = int(os.environ.get("AFFECTRUM_FUZZ", "4"))
+FILES_OF_A_KIND = 1 if N_EACH < 8 else 2
 
 
 def layouts():

@@ -1,4 +1,4 @@
-"""Thousands of damaged files of every corpus: none ends in a foreign error, a crash or a hang."""
+"""Hundreds of damaged files of every corpus: none ends in a foreign error, a crash or a hang."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def test_fuzzed_files_end_in_reports(any_case, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["done"] >= 60 * found["files"]
+    assert found["done"] >= 25 * found["files"]
     assert not found["faults"], "\n".join(found["faults"][:5])

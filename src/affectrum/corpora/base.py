@@ -401,7 +401,8 @@ class Corpus(ABC):
             return self._checked(handle, header)
 
     def _checked(self, handle: Any, header: TrialHeader) -> tuple[np.ndarray[Any, Any], int]:
-        whole, n_before = self._signals(handle, header)
+        with np.errstate(invalid="ignore"):  # damaged numbers stay so; a check tells of them
+            whole, n_before = self._signals(handle, header)
         expected = round(header.duration_s * header.sfreq)
         if whole.shape != (len(self.channels), n_before + expected):
             raise FileFormatError(
