@@ -21,10 +21,10 @@ from affectrum.evaluation import (
     optimism_gap,
     paired_permutation_test,
     reliability_curve,
+    resampling,
     score_predictions,
     summarise,
 )
-from affectrum.evaluation import intervals as intervals_module
 
 # ------------------------------------------------------------------------------- bootstrap
 
@@ -42,10 +42,10 @@ def test_confusions_are_counted_per_subject_and_clip(predictions):
 
 def test_bootstrap_equals_a_plain_loop(predictions):
     counts = crossed_confusions(predictions)
-    got = crossed_bootstrap(counts, "balanced_accuracy", n_replicates=50, seed=4)
+    got = crossed_bootstrap(counts, "balanced_accuracy", n_replicates=50, seed=4, expand=False)
     rng = np.random.default_rng(4)
-    subjects = intervals_module._weights(rng, [np.arange(4)], 4, 50)
-    clips = intervals_module._weights(rng, intervals_module._strata(counts), 6, 50)
+    subjects = resampling.draw_weights(rng, [np.arange(4)], 4, 50)
+    clips = resampling.draw_weights(rng, resampling.clip_strata(counts), 6, 50)
     values = []
     for replicate in range(50):
         scores = []
@@ -63,9 +63,9 @@ def test_bootstrap_equals_a_plain_loop(predictions):
 
 
 def test_clips_of_one_class_are_resampled_within_it(predictions):
-    strata = intervals_module._strata(crossed_confusions(predictions))
+    strata = resampling.clip_strata(crossed_confusions(predictions))
     assert [members.tolist() for members in strata] == [[0, 3], [1, 4], [2, 5]]
-    weights = intervals_module._weights(np.random.default_rng(0), strata, 6, 100)
+    weights = resampling.draw_weights(np.random.default_rng(0), strata, 6, 100)
     for members in strata:
         assert (weights[:, members].sum(axis=1) == 2).all()
 
@@ -73,7 +73,7 @@ def test_clips_of_one_class_are_resampled_within_it(predictions):
 def test_blocks_do_not_change_the_bootstrap(predictions, monkeypatch):
     counts = crossed_confusions(predictions)
     whole = crossed_bootstrap(counts, n_replicates=100)
-    monkeypatch.setattr(intervals_module, "_BLOCK_VALUES", 300)
+    monkeypatch.setattr(resampling, "_BLOCK_VALUES", 300)
     assert crossed_bootstrap(counts, n_replicates=100) == whole
 
 

@@ -19,32 +19,98 @@ from affectrum.evaluation.comparison import (
     holm,
     paired_permutation_test,
 )
+from affectrum.evaluation.components import score_components, variance_components
+from affectrum.evaluation.conformal import (
+    ConformalSets,
+    conformal_across_subjects,
+    conformal_sets,
+    conformal_threshold,
+)
+from affectrum.evaluation.crossed import (
+    CrossedError,
+    SharedCounts,
+    crossed_error,
+    replicate_scores,
+    shared_counts,
+    subject_scores,
+)
+from affectrum.evaluation.effects import (
+    cliffs_delta,
+    cohens_d_interval,
+    paired_cohens_d,
+    paired_dominance,
+)
 from affectrum.evaluation.intervals import Interval, crossed_bootstrap, crossed_confusions
 from affectrum.evaluation.optimism import learning_curve, optimism_gap
+from affectrum.evaluation.pairs import compare_predictions
+from affectrum.evaluation.power import detectable_difference, detection_power
 from affectrum.evaluation.predictions import Predictions, score_predictions
+from affectrum.evaluation.ranks import (
+    CriticalDifference,
+    Friedman,
+    critical_difference,
+    friedman_test,
+    rank_intervals,
+)
+from affectrum.evaluation.ratings import (
+    RATING_METRICS,
+    concordance,
+    rating_interval,
+    rating_metrics,
+    score_ratings,
+)
 from affectrum.evaluation.reliability import calibration, reliability_curve
 from affectrum.evaluation.summary import cautions, summarise
 
 __all__ = [
     "METRICS",
+    "RATING_METRICS",
     "Chance",
+    "ConformalSets",
+    "CriticalDifference",
+    "CrossedError",
+    "Friedman",
     "Interval",
     "PairedTest",
     "Predictions",
+    "SharedCounts",
     "calibration",
     "cautions",
     "chance_level",
+    "cliffs_delta",
+    "cohens_d_interval",
     "compare_methods",
+    "compare_predictions",
+    "concordance",
+    "conformal_across_subjects",
+    "conformal_sets",
+    "conformal_threshold",
     "confusion_matrix",
+    "critical_difference",
     "crossed_bootstrap",
     "crossed_confusions",
+    "crossed_error",
+    "detectable_difference",
+    "detection_power",
+    "friedman_test",
     "holm",
     "learning_curve",
     "metrics",
     "metrics_from_confusion",
     "optimism_gap",
+    "paired_cohens_d",
+    "paired_dominance",
     "paired_permutation_test",
+    "rank_intervals",
+    "rating_interval",
+    "rating_metrics",
     "reliability_curve",
+    "replicate_scores",
+    "score_components",
     "score_predictions",
+    "score_ratings",
+    "shared_counts",
+    "subject_scores",
     "summarise",
+    "variance_components",
 ]

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from affectrum.errors import ConfigError, check_option
 from affectrum.evaluation.classification import COUNT_METRICS, metrics_from_confusion
 from affectrum.evaluation.predictions import Predictions
+from affectrum.evaluation.resampling import clip_strata, draw_weights, replicate_means
 
-__all__ = ["Interval", "crossed_bootstrap", "crossed_confusions"]
+__all__ = ["Interval", "crossed_bootstrap", "crossed_confusions", "percentile_interval"]
 
-# Confusion matrices held at a time: 32 MB of float64.
-_BLOCK_VALUES = 4_000_000
+# Ends of what a metric can be.
+_BOUNDS = {"kappa": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def crossed_bootstrap(
     n_replicates: int = 2000,
     level: float = 0.95,
     seed: int = 0,
+    expand: bool = True,
 ) -> Interval:
     """Interval of a metric's mean over subjects, or of the difference between two methods.
 
@@ -102,11 +104,14 @@ def crossed_bootstrap(
         Coverage.
     seed : int
         Seed of the resampling.
+    expand : bool
+        Widen the percentile interval to what a t interval of the same design needs. Percentiles
+        alone are far too narrow with few subjects or few clips per class.
 
     Returns
     -------
     Interval
-        Percentile interval around the observed mean.
+        Around the observed mean.
 
     Raises
     ------
@@ -129,56 +134,73 @@ def crossed_bootstrap(
         )
     n_subjects, n_clips = shapes[0][:2]
     rng = np.random.default_rng(seed)
-    subject_weights = _weights(rng, [np.arange(n_subjects)], n_subjects, n_replicates)
-    clip_weights = _weights(rng, _strata(parts[0]), n_clips, n_replicates)
+    subject_weights = draw_weights(rng, [np.arange(n_subjects)], n_subjects, n_replicates)
+    clip_weights = draw_weights(rng, clip_strata(parts[0]), n_clips, n_replicates)
     replicates = np.zeros(n_replicates)
     value = 0.0
     for sign, part in zip((1.0, -1.0), parts, strict=False):
         whole = metrics_from_confusion(part.sum(axis=1), (metric,))[metric]
         value += sign * float(np.nanmean(whole)) if np.isfinite(whole).any() else np.nan
-        replicates += sign * _replicate_means(part, metric, subject_weights, clip_weights)
+        replicates += sign * replicate_means(part, metric, subject_weights, clip_weights)
+    if expand:
+        # Here, because that module uses the resampling of this one's neighbour.
+        from affectrum.evaluation.crossed import crossed_error
+
+        found = crossed_error(parts[0], parts[1] if len(parts) > 1 else None, metric)
+        error, df = found.error, found.df
+    else:
+        error = df = float("nan")
+    bounds = _BOUNDS.get(metric, (0.0, 1.0)) if len(parts) == 1 else None
+    low, high = percentile_interval(replicates, value, error, df, level=level, bounds=bounds)
+    return Interval(value, low, high, level, n_subjects, n_clips)
+
+
+def percentile_interval(
+    replicates: NDArray[np.float64],
+    value: float,
+    error: float,
+    df: float,
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> tuple[float, float]:
+    """Percentiles of bootstrap replicates, widened where the sample is small.
+
+    Parameters
+    ----------
+    replicates : ndarray, shape (n_replicates,)
+        Bootstrap replicates of `value`; those that are not finite are left out.
+    value : float
+        The observed value.
+    error, df : float
+        Its standard error and degrees of freedom; NaN leaves the percentiles as they are.
+    level : float
+        Coverage.
+    bounds : (low, high), optional
+        What the value can be.
+
+    Returns
+    -------
+    low, high : float
+        The percentiles keep their lopsidedness: both distances from `value` are multiplied by one
+        factor, at least 1, so that the width is at least that of the t interval.
+
+    References
+    ----------
+    Hesterberg, What teachers should know about the bootstrap, Am. Stat. 69(4), 2015, doi
+    10.1080/00031305.2015.1089789: percentile intervals are narrow in small samples.
+    """
+    from scipy.stats import t
+
     usable = replicates[np.isfinite(replicates)]
+    if not len(usable):
+        return float("nan"), float("nan")
     tail = 100 * (1 - level) / 2
-    low, high = np.percentile(usable, [tail, 100 - tail]) if len(usable) else (np.nan, np.nan)
-    return Interval(value, float(low), float(high), level, n_subjects, n_clips)
-
-
-def _strata(confusions: NDArray[np.float64]) -> list[NDArray[np.int64]]:
-    """Clips by class where a clip belongs to one class; the others together."""
-    by_class = confusions.sum(axis=(0, 3)) > 0
-    pure = by_class.sum(axis=1) == 1
-    key = np.where(pure, by_class.argmax(axis=1), -1)
-    return [np.flatnonzero(key == value).astype(np.int64) for value in np.unique(key)]
-
-
-def _weights(
-    rng: np.random.Generator, strata: list[NDArray[np.int64]], n: int, n_replicates: int
-) -> NDArray[np.float64]:
-    """How often each of n units is drawn in each replicate, shape (n_replicates, n)."""
-    weights = np.zeros((n_replicates, n))
-    for members in strata:
-        size = len(members)
-        weights[:, members] = rng.multinomial(size, np.full(size, 1 / size), size=n_replicates)
-    return weights
-
-
-def _replicate_means(
-    confusions: NDArray[np.float64],
-    metric: str,
-    subject_weights: NDArray[np.float64],
-    clip_weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    n_subjects, n_clips, n_classes = confusions.shape[:3]
-    flat = np.ascontiguousarray(confusions.transpose(1, 0, 2, 3)).reshape(n_clips, -1)
-    means = np.empty(len(clip_weights))
-    block = max(1, _BLOCK_VALUES // flat.shape[1])
-    for start in range(0, len(means), block):
-        rows = slice(start, start + block)
-        counts = (clip_weights[rows] @ flat).reshape(-1, n_subjects, n_classes, n_classes)
-        values = metrics_from_confusion(counts, (metric,))[metric]
-        defined = np.isfinite(values)
-        weight = subject_weights[rows] * defined
-        total = weight.sum(axis=1)
-        summed = (weight * np.where(defined, values, 0.0)).sum(axis=1)
-        means[rows] = np.where(total > 0, summed / np.where(total > 0, total, 1.0), np.nan)
-    return means
+    low, high = (float(end) for end in np.percentile(usable, [tail, 100 - tail]))
+    if np.isfinite(error) and np.isfinite(df) and high > low:
+        needed = 2 * error * float(t.ppf(0.5 + level / 2, df))
+        factor = max(1.0, needed / (high - low))
+        low, high = value - factor * (value - low), value + factor * (high - value)
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return low, high

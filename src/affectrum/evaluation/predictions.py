@@ -80,12 +80,17 @@ class Predictions:
 
         Where clips are not known, trials at the same place (session and row) count as one.
         """
+        return np.unique(self.clip_names, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def clip_names(self) -> NDArray[np.str_]:
+        """Stimulus of each row by name, or its place where the clip is not known, shape (n,)."""
         place = self.table["session"].astype(str) + "/" + self.table["row"].astype(str).str.zfill(4)
         names = place
         if "clip" in self.table:
             known = self.table["clip"].notna() & (self.table["clip"].astype(str) != "")
             names = self.table["clip"].astype(str).where(known, place)
-        return np.unique(names.to_numpy(dtype=np.str_), return_inverse=True)[1].astype(np.int64)
+        return np.asarray(names.to_numpy(dtype=np.str_))
 
     def at(self, level: str) -> Predictions:
         """Return the predictions at a level; trials get the mean score of their windows.
