@@ -106,14 +106,24 @@ def test_asking_for_more_is_refused_with_the_protocol_that_would_do(seed):
 
 
 def test_grants_of_a_protocol_equal_those_of_its_folds(seed, seed4, make):
+    third = make("A", emotions=["positive", "negative", "neutral"] * 5)
+    alone = ("within-subject", "leave-one-subject-out", "cross-session", "own-split")
     for base in PROTOCOLS:
-        windows = [seed, seed4] if base.startswith("cross-corpus") else make("SEED", n_sessions=2)
+        options = {}
+        if base.startswith("cross-corpus"):
+            windows, options = [seed, seed4], {"target": "SEED", "subjects": [1]}
+        elif base in alone:
+            windows = make("SEED", n_sessions=2)
+        else:
+            windows = [make("SEED", n_sessions=3), seed4, third]
+            options = {"source": ["SEED-IV", "A"], "target": "SEED"}
+        if base.startswith("leave-one-lab-out"):
+            options |= {"source": "A", "labs": {"A": "somewhere"}}
         if base == "own-split":
             words = np.where(windows.table["trial"] < 9, "train", "test")
             windows = windows.with_column("split", words)
-        target = "SEED" if isinstance(windows, list) else None
-        fold = make_folds(windows, base, target=target, subjects=[1] if target else None)[0]
-        assert fold.access.grants == grants_of(base) == grants_of(base + " (transductive)")
+        fold = make_folds(windows, base, **options)[0]
+        assert fold.access.grants == grants_of(base) == grants_of(base + " (transductive)"), base
 
 
 def test_every_protocol_has_a_picture():

@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 
 from affectrum.errors import ProtocolError
+from affectrum.protocols.first_trials import default_calibration_trials, presentation_order
+from affectrum.protocols.rules import own_split
 from affectrum.protocols.splits import (
     calibrated,
     cross_session,
-    default_calibration_trials,
     leave_one_subject_out,
-    own_split,
-    presentation_order,
     within_subject,
     zero_shot,
 )

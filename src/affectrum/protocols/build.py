@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from affectrum.errors import ProtocolError, check_option
-from affectrum.protocols.catalogue import PROTOCOLS, SELECTIONS, base_protocol, check_options
+import pandas as pd
+
+from affectrum.errors import LabelError, ProtocolError, check_option
+from affectrum.protocols.catalogue import (
+    PROTOCOLS,
+    SELECTIONS,
+    TARGET_USES,
+    base_protocol,
+    check_options,
+)
+from affectrum.protocols.choosing import choose_corpora, targets_of
+from affectrum.protocols.disjoint import make_disjoint
 from affectrum.protocols.fold import Fold, Scheme, resolve_scheme
 from affectrum.protocols.foldset import FoldSet
-from affectrum.protocols.identity import separate_corpora
+from affectrum.protocols.identity import separate_corpora, trial_codes
 from affectrum.protocols.index import CorpusIndex, check_alike
+from affectrum.protocols.labelling import choose_labels
 from affectrum.protocols.planning import (
-    CROSS_CORPUS,
+    DEFAULT_SHOTS,
+    Plan,
     Task,
-    choose_corpora,
+    choose_rule,
     first_trials,
-    make_disjoint,
     make_splits,
+    takes_first_trials,
     with_validation,
+    without_validation,
 )
+from affectrum.protocols.rules import Rule
 from affectrum.protocols.scopes import TRANSDUCTIVE, check_scope
 from affectrum.scaling import KINDS
 from affectrum.windows import Windows
 
 __all__ = ["FoldSet", "make_folds", "plan_folds"]
-
-_BUILT = (
-    "within-subject",
-    "leave-one-subject-out",
-    "cross-session",
-    "cross-corpus/zero-shot",
-    "cross-corpus/calibrated",
-    "own-split",
-)
 
 
 def make_folds(
@@ -203,97 +209,255 @@ def plan_folds(
         A sequence whose items are built when asked for.
     """
     base = base_protocol(protocol)
-    given = {
-        "calibration_trials": calibration_trials,
-        "test_after": test_after,
-        "target_use": target_use,
-        "shots": shots,
-        "split": split,
-        "labels": labels,
-        "labs": labs,
-    }
-    faults = check_options(base, [name for name, value in given.items() if value is not None])
-    if faults:
-        raise ProtocolError("; ".join(faults) + ".")
-    unfinished = [name for name in ("test_after", "split", "labels") if given[name] is not None]
-    if base not in _BUILT or unfinished:
-        raise ProtocolError(f"{base!r} with {unfinished or 'its options'} is not built yet.")
-    check_option("selection", selection, tuple(SELECTIONS), ProtocolError)
-    check_option("scaler", scaler, KINDS)
-    scope = PROTOCOLS[base].default_scaling if scaling is None else scaling
-    check_scope(scope, scaler, calibration=base == "cross-corpus/calibrated")
-    if stimulus_control and stimulus_disjoint is None:
-        raise ProtocolError("stimulus_control=True is the control of stimulus_disjoint; set both.")
-    parts = separate_corpora(windows)
-    target_part, source_parts = choose_corpora(parts, base, source, target)
-    check_alike([target_part, *source_parts])
-
-    task_scheme = resolve_scheme(classes)
-    own_scheme = None if source_classes is None else resolve_scheme(source_classes)
-    if base not in CROSS_CORPUS and (own_scheme is not None or not source_labels):
-        raise ProtocolError(
-            f"source_classes and source_labels belong to protocols across corpora, not to {base!r}."
-        )
-    different = own_scheme is not None and tuple(own_scheme.classes) != tuple(task_scheme.classes)
-    if base == "cross-corpus/zero-shot" and (different or not source_labels):
-        raise ProtocolError(
-            "'cross-corpus/zero-shot' learns the classes from the source alone, so the source "
-            "must have labels in the target's classes. Use 'cross-corpus/calibrated' for "
-            "transfers between different classes."
-        )
-    if base == "cross-corpus/calibrated" and target_sessions is None:
-        target_sessions = [int(target_part.table["session"].min())]
-    if base not in CROSS_CORPUS and source_sessions is not None:
-        raise ProtocolError(
-            f"source_sessions belongs to protocols across corpora; under {base!r} use "
-            "target_sessions."
-        )
-    target_index = CorpusIndex(target_part, task_scheme, target_sessions)
-    if base in CROSS_CORPUS:
-        scheme = (own_scheme or task_scheme) if source_labels else None
-        joined = Windows.concatenate(source_parts)
-        source_index = CorpusIndex(joined, scheme, source_sessions)
-    else:
-        source_index = target_index
-    notes = target_index.notes()
-    if source_index is not target_index:
-        notes.extend(source_index.notes())
-
-    k, k_note = first_trials(base, target_index, calibration_trials)
-    if k_note:
-        notes.append(k_note)
-    plans = make_splits(base, source_index, target_index, k, subjects)
-    if stimulus_disjoint is not None:
-        plans = [
-            changed
-            for plan in plans
-            for changed in make_disjoint(
-                plan, base, source_index, target_index, stimulus_disjoint, stimulus_control, seed
-            )
-        ]
-    if selection == "validation":
-        plans = [with_validation(plan, base, source_index, target_index, seed) for plan in plans]
-
-    modifiers = []
-    if scope in TRANSDUCTIVE and scaler != "none":
-        modifiers.append("transductive")
-    if stimulus_disjoint is not None:
-        modifiers.append(f"{stimulus_disjoint}-disjoint" + (" control" if stimulus_control else ""))
-    task = Task(
+    options = _Options(
         base=base,
-        protocol=f"{base} ({', '.join(modifiers)})" if modifiers else base,
-        source=source_index,
-        target=target_index,
-        classes=tuple(task_scheme.classes),
-        source_classes=tuple(own_scheme.classes) if different and own_scheme else None,
+        source=[source] if isinstance(source, str) else None if source is None else list(source),
+        classes=classes,
+        source_classes=source_classes,
         source_labels=source_labels,
-        scaling=scope,
+        calibration_trials=calibration_trials,
+        test_after=test_after,
+        target_use=target_use,
+        shots=shots,
+        split=split,
+        labels=labels,
+        labs=labs,
+        source_sessions=source_sessions,
+        target_sessions=target_sessions,
+        scaling=scaling,
         scaler=scaler,
-        selection=selection,
         stimulus_disjoint=stimulus_disjoint,
         stimulus_control=stimulus_control,
-        calibration_trials=k,
+        selection=selection,
+        subjects=subjects,
         seed=int(seed),
-        notes=tuple(notes),
     )
-    return FoldSet(task, plans)
+    options = _checked(options)
+    parts = separate_corpora(windows)
+    targets = targets_of(parts, base, options.source, target)
+    if len(targets) > 1 and subjects is not None:
+        raise ProtocolError(
+            f"subjects={list(subjects)} are those of one target; under {base!r} without one, "
+            f"{', '.join(map(str, targets))} are tested in turn. Name the target."
+        )
+    plans: list[tuple[Task, Plan]] = []
+    for name in targets:
+        plans.extend(_plan_target(parts, options, name))
+    return FoldSet(plans)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What `plan_folds` was asked for."""
+
+    base: str
+    source: list[str] | None
+    classes: str | Sequence[str] | Scheme
+    source_classes: str | Sequence[str] | Scheme | None
+    source_labels: bool
+    calibration_trials: int | None
+    test_after: int | None
+    target_use: str | None
+    shots: int | None
+    split: str | None
+    labels: str | None
+    labs: Mapping[str, str] | None
+    source_sessions: Sequence[int] | None
+    target_sessions: Sequence[int] | None
+    scaling: str | None
+    scaler: str
+    stimulus_disjoint: str | None
+    stimulus_control: bool
+    selection: str
+    subjects: Sequence[int] | None
+    seed: int
+
+
+def _checked(options: _Options) -> _Options:
+    """Refuse options that contradict each other or the protocol, and fill in defaults."""
+    base = options.base
+    info = PROTOCOLS[base]
+    check_option("selection", options.selection, tuple(SELECTIONS), ProtocolError)
+    check_option("scaler", options.scaler, KINDS)
+    if options.target_use is not None:
+        check_option("target_use", options.target_use, tuple(TARGET_USES), ProtocolError)
+    optional = ("calibration_trials", "test_after", "target_use", "shots", "split", "labs")
+    given = [name for name in optional if getattr(options, name) is not None]
+    given += ["source_sessions"] if options.source_sessions is not None else []
+    given += ["source_classes"] if options.source_classes is not None else []
+    given += [] if options.source_labels else ["source_labels"]
+    faults = check_options(base, given)
+    if "source_sessions" in given and "source" not in info.options:
+        faults.append("use target_sessions")
+    if info.mode == "zero-shot" and {"source_classes", "source_labels"} & set(given):
+        faults.append(
+            "the classes are learnt from the source alone, which must have labels in them; "
+            "'cross-corpus/calibrated' does transfers between different classes"
+        )
+    if options.stimulus_control and options.stimulus_disjoint is None:
+        faults.append("stimulus_control=True is the control of stimulus_disjoint; set both")
+    if options.shots is not None and options.shots < 1:
+        faults.append(f"shots must be at least 1; received {options.shots}")
+    target_use = options.target_use
+    if info.mode == "unsupervised":
+        target_use = target_use or "others"
+        for name in ("calibration_trials", "test_after"):
+            if name in given and target_use != "calibration":
+                faults.append(
+                    f"{name} has no meaning with target_use={target_use!r}; it belongs to "
+                    "target_use='calibration'"
+                )
+    if faults:
+        raise ProtocolError(f"{base!r}: " + "; ".join(faults) + ".")
+    scope = info.default_scaling if options.scaling is None else options.scaling
+    granted = "calibration_signals" in info.grants or target_use == "calibration"
+    check_scope(scope, options.scaler, calibration=granted)
+    shots = DEFAULT_SHOTS if options.shots is None and base == "few-shot" else options.shots
+    return replace(options, target_use=target_use, scaling=scope, shots=shots)
+
+
+def _plan_target(
+    parts: Sequence[Windows], options: _Options, target: str | None
+) -> list[tuple[Task, Plan]]:
+    """Plan the folds of one target."""
+    base = options.base
+    target_part, source_parts = choose_corpora(parts, base, options.source, target, options.labs)
+    check_alike([target_part, *source_parts])
+    rule = choose_rule(base, options.split, options.calibration_trials, target_part.corpus)
+    takes_first = takes_first_trials(base, options.target_use, rule)
+    if not takes_first and options.test_after is not None:
+        raise ProtocolError(f"test_after={options.test_after} has no meaning here.")
+
+    tables = {part.corpus: trial_codes(part.table)[1] for part in (target_part, *source_parts)}
+    scheme, own_scheme = _schemes(options, tables, target_part.corpus)
+    different = own_scheme is not None and tuple(own_scheme.classes) != tuple(scheme.classes)
+    sessions = options.target_sessions
+    if sessions is None and takes_first and base != "within-subject":
+        sessions = [int(target_part.table["session"].min())]
+    target_index = CorpusIndex(target_part, scheme, sessions)
+    source_index: CorpusIndex | None = target_index
+    if source_parts:
+        read = (own_scheme or scheme) if options.source_labels else None
+        _refuse_unlabelled(tables, source_parts, read)
+        source_index = CorpusIndex(Windows.concatenate(source_parts), read, options.source_sessions)
+    elif base == "pretrain-finetune":
+        source_index = None
+        if options.scaling in ("source", "causal"):
+            raise ProtocolError(
+                f"scaling={options.scaling!r} starts from source windows, and no source corpus is "
+                "given. Use scaling='calibration', 'rest', 'per-subject' or 'none'."
+            )
+    notes = target_index.notes()
+    if source_parts and source_index is not None:
+        notes.extend(source_index.notes())
+
+    k = None
+    if takes_first:
+        k, k_note = first_trials(base, target_index, options.calibration_trials)
+        notes += [k_note] if k_note else []
+    plans = make_splits(
+        base,
+        source_index,
+        target_index,
+        k=k,
+        test_after=options.test_after,
+        target_use=options.target_use,
+        rule=rule,
+        subjects=options.subjects,
+    )
+    if options.selection != "validation":
+        plans = [without_validation(plan, base) for plan in plans]
+    if options.stimulus_disjoint is not None:
+        plans = make_disjoint(
+            plans,
+            base,
+            source_index,
+            target_index,
+            options.stimulus_disjoint,
+            options.stimulus_control,
+            options.seed,
+            target_use=options.target_use,
+        )
+    if options.selection == "validation":
+        same = options.source_labels and not different
+        plans = [
+            with_validation(plan, base, source_index, target_index, options.seed, same_labels=same)
+            for plan in plans
+        ]
+    split = rule.name if isinstance(rule, Rule) else rule
+    task = Task(
+        base=base,
+        protocol=_name(options, split),
+        source=source_index,
+        target=target_index,
+        classes=tuple(scheme.classes),
+        source_classes=tuple(own_scheme.classes) if different and own_scheme else None,
+        source_labels=options.source_labels,
+        scaling=str(options.scaling),
+        scaler=options.scaler,
+        selection=options.selection,
+        stimulus_disjoint=options.stimulus_disjoint,
+        stimulus_control=options.stimulus_control,
+        calibration_trials=k,
+        seed=options.seed,
+        notes=tuple(notes),
+        test_after=options.test_after,
+        target_use=options.target_use,
+        shots=options.shots,
+        split=split,
+        labels=options.labels,
+        promises=_promises(options, rule),
+    )
+    return [(task, plan) for plan in plans]
+
+
+def _schemes(
+    options: _Options, tables: Mapping[str, pd.DataFrame], target: str
+) -> tuple[Scheme, Scheme | None]:
+    """Class schemes of the task, and of the source where it has its own."""
+    scheme = resolve_scheme(options.classes)
+    own = None if options.source_classes is None else resolve_scheme(options.source_classes)
+    scheme = choose_labels(scheme, options.labels, tables, target)
+    if own is not None:
+        own = choose_labels(own, options.labels, tables, None)
+    return scheme, own
+
+
+def _refuse_unlabelled(
+    tables: Mapping[str, pd.DataFrame], sources: Sequence[Windows], scheme: Scheme | None
+) -> None:
+    """Name every source corpus whose labels can't fill the classes, in one message."""
+    faults = []
+    for part in sources:
+        if scheme is not None:
+            try:
+                scheme.assign(tables[part.corpus], part.corpus)
+            except LabelError as error:
+                faults.append(f"  - {part.corpus}: {error}")
+    if faults:
+        raise LabelError(
+            "These source corpora can't train the classes; leave them out of source, or choose "
+            "classes that all can fill:\n" + "\n".join(faults)
+        )
+
+
+def _name(options: _Options, split: str | None) -> str:
+    """The protocol's name with everything that changes what is seen or what is tested."""
+    use = {"others": "other subjects", "calibration": "first trials", "test": "transductive"}
+    modifiers = [use[options.target_use]] if options.target_use is not None else []
+    modifiers += [split] if split is not None else []
+    modifiers += [f"{options.labels} labels"] if options.labels is not None else []
+    if options.scaling in TRANSDUCTIVE and options.scaler != "none":
+        modifiers.append("transductive")
+    if options.stimulus_disjoint is not None:
+        control = " control" if options.stimulus_control else ""
+        modifiers.append(f"{options.stimulus_disjoint}-disjoint{control}")
+    inner = ", ".join(dict.fromkeys(modifiers))
+    return f"{options.base} ({inner})" if inner else options.base
+
+
+def _promises(options: _Options, rule: Rule | str | None) -> tuple[str, ...]:
+    """Units that no granted window of the target shares with the test."""
+    if isinstance(rule, Rule) and rule.unit != "trials":
+        return (rule.unit,)
+    return ("subjects",) if options.target_use == "others" else ()

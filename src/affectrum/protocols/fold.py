@@ -156,8 +156,13 @@ class Fold:
         "last", "validation" or "oracle"; named here, carried out elsewhere.
     stimulus_disjoint : str or None
         The level of the modifier.
-    calibration_trials : int or None
-        How many first trials were used.
+    calibration_trials, test_after : int or None
+        How many first trials were used, and after how many the test begins.
+    target_use, shots, split, labels : str or int, or None
+        Options of the protocol, as `make_folds` takes them.
+    promises : tuple of str
+        Units ("subjects", "sessions") that no granted window of the target shares with the test,
+        beside what the protocol's `disjoint` says of the source.
     lacks : tuple of str
         Classes without any training (or calibration) trial; such a fold is left out of means
         that need them.
@@ -186,6 +191,12 @@ class Fold:
     lacks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     window_s: float | None = None
+    test_after: int | None = None
+    target_use: str | None = None
+    shots: int | None = None
+    split: str | None = None
+    labels: str | None = None
+    promises: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -224,6 +235,12 @@ class Fold:
             "stimulus_disjoint": self.stimulus_disjoint,
             "stimulus_control": self.stimulus_control,
             "calibration_trials": self.calibration_trials,
+            "test_after": self.test_after,
+            "target_use": self.target_use,
+            "shots": self.shots,
+            "split": self.split,
+            "labels": self.labels,
+            "promises": list(self.promises),
             "lacks": list(self.lacks),
             "notes": list(self.notes),
             "n_windows": {role: len(table) for role, table in self.tables.items()},

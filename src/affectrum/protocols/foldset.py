@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from affectrum.errors import ProtocolError
 from affectrum.protocols.access import Access, Grant, hide
+from affectrum.protocols.catalogue import grants_of
 from affectrum.protocols.fold import Fold
-from affectrum.protocols.identity import neutral_rows
+from affectrum.protocols.identity import derive, neutral_rows
 from affectrum.protocols.index import CorpusIndex
 from affectrum.protocols.planning import Plan, Task
 from affectrum.protocols.scopes import (
@@ -24,6 +25,7 @@ from affectrum.protocols.scopes import (
     scale_source,
     scale_target,
 )
+from affectrum.protocols.unlabelled import draw_shots
 from affectrum.windows import Windows
 
 __all__ = ["FoldSet"]
@@ -33,7 +35,7 @@ __all__ = ["FoldSet"]
 class _SourceSide:
     """A scaled training side, shared by the folds that have the same one."""
 
-    key: str
+    key: tuple[int, str]
     grant: Grant
     scaled: ScaledSide
     table: pd.DataFrame
@@ -47,25 +49,24 @@ class FoldSet(Sequence[Fold]):
     The last training side is kept and reused: in cross-corpus protocols all folds share it.
     """
 
-    def __init__(self, task: Task, plans: Sequence[Plan]) -> None:
-        self._task = task
+    def __init__(self, plans: Sequence[tuple[Task, Plan]]) -> None:
         self._plans = tuple(plans)
         self._last: _SourceSide | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Names of the folds."""
-        return tuple(plan.split.id for plan in self._plans)
+        return tuple(plan.split.id for _, plan in self._plans)
 
     @property
     def protocol(self) -> str:
         """The protocol with its modifiers."""
-        return self._task.protocol
+        return self._plans[0][0].protocol
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes of the task."""
-        return self._task.classes
+        return self._plans[0][0].classes
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -76,75 +77,61 @@ class FoldSet(Sequence[Fold]):
     def __getitem__(self, index: slice) -> list[Fold]: ...
     def __getitem__(self, index: int | slice) -> Fold | list[Fold]:
         if isinstance(index, slice):
-            return [self._build(plan) for plan in self._plans[index]]
-        return self._build(self._plans[index])
+            return [self._build(*plan) for plan in self._plans[index]]
+        return self._build(*self._plans[index])
 
     def __iter__(self) -> Iterator[Fold]:
         for plan in self._plans:
-            yield self._build(plan)
+            yield self._build(*plan)
 
     # ---------------------------------------------------------------- inside
 
-    def _rows(self, plan: Plan) -> dict[str, NDArray[np.int64]]:
-        if plan.rows is not None:
-            return dict(plan.rows)
-        task, split = self._task, plan.split
-        validation = task.source if plan.validation_from_source else task.target
-        return {
-            "source": task.source.rows_of(split.train),
-            "calibration": task.target.rows_of(split.calibration),
-            "validation": validation.rows_of(split.validation),
-            "test": task.target.rows_of(split.test),
-        }
-
-    def _part(self, index: CorpusIndex, rows: NDArray[np.int64], role: str) -> Part:
-        return Part(index.windows.select(rows), index.ids[rows], role)
-
-    def _source_grant(self, windows: Windows, rows: NDArray[np.int64]) -> Grant:
-        task = self._task
-        return Grant(windows, task.source.labels_of(rows) if task.source_labels else None)
-
     def _source_side(
-        self, rows: NDArray[np.int64], validation: NDArray[np.int64] | None
+        self, task: Task, rows: NDArray[np.int64], validation: NDArray[np.int64] | None
     ) -> _SourceSide:
-        task = self._task
+        assert task.source is not None
+        source = task.source
         digest = hashlib.sha256(rows.tobytes())
         digest.update(b"" if validation is None else b"validation" + validation.tobytes())
-        key = digest.hexdigest()
+        key = (id(task), digest.hexdigest())
         if self._last is not None and self._last.key == key:
             return self._last
-        held = None if validation is None else self._part(task.source, validation, "validation")
-        scaled = scale_source(
-            self._part(task.source, rows, "source"), held, task.scaling, task.scaler
-        )
+        held = None if validation is None else _part(source, validation, "validation")
+        scaled = scale_source(_part(source, rows, "source"), held, task.scaling, task.scaler)
         side = _SourceSide(
             key=key,
-            grant=self._source_grant(scaled.windows["source"], rows),
+            grant=_source_grant(task, scaled.windows["source"], rows),
             scaled=scaled,
-            table=task.source.identifiers(rows),
+            table=source.identifiers(rows),
             validation=(
                 None
                 if validation is None
-                else Grant(scaled.windows["validation"], task.source.labels_of(validation))
+                else Grant(scaled.windows["validation"], source.labels_of(validation))
             ),
-            validation_table=(None if validation is None else task.source.identifiers(validation)),
+            validation_table=None if validation is None else source.identifiers(validation),
         )
         self._last = side
         return side
 
-    def _build(self, plan: Plan) -> Fold:
-        task, split = self._task, plan.split
-        rows = self._rows(plan)
+    def _build(self, task: Task, plan: Plan) -> Fold:
+        split = plan.split
+        rows = _rows(task, plan)
         notes = [*task.notes, *split.notes]
-        if not len(rows["source"]) or not len(rows["test"]):
-            empty = "training" if not len(rows["source"]) else "test"
-            raise ProtocolError(f"Fold {split.id} has no usable {empty} window.")
-        parts: dict[str, Part] = {}
-        if len(rows["calibration"]):
-            parts["calibration"] = self._part(task.target, rows["calibration"], "calibration")
+        for role, word in (("source", "training"), ("test", "test")):
+            if not len(rows[role]) and not (role == "source" and task.source is None):
+                raise ProtocolError(f"Fold {split.id} has no usable {word} window.")
         from_source = plan.validation_from_source and len(rows["validation"]) > 0
-        if len(rows["validation"]) and not from_source:
-            parts["validation"] = self._part(task.target, rows["validation"], "validation")
+        roles = ["calibration", *(() if from_source else ("validation",))]
+        # The test itself, seen without labels, is scaled once: as the test.
+        if task.target_use != "test":
+            roles.append("unlabelled")
+        parts = {role: _part(task.target, rows[role], role) for role in roles if len(rows[role])}
+        for role, granted in (
+            ("calibration", "calibration_labels" in grants_of(task.base)),
+            ("unlabelled", "target_unlabelled" in grants_of(task.base)),
+        ):
+            if granted and not len(rows[role]):
+                raise ProtocolError(f"Fold {split.id} has no usable {role} window.")
 
         # Training, validation and test of one subject's sessions are scaled together where the
         # scope goes by session, so that "per-subject" means the whole subject.
@@ -152,59 +139,62 @@ class FoldSet(Sequence[Fold]):
             task.scaling in ("per-subject", "rest", "causal")
         )
         if joint:
-            parts["source"] = self._part(task.target, rows["source"], "source")
+            parts["source"] = _part(task.target, rows["source"], "source")
         if task.scaling == "rest":
-            rows, parts, note = self._without_rest(split.id, rows, parts)
+            rows, parts, note = _without_rest(task, split.id, rows, parts)
             notes.extend(note)
-        rows = {**rows, "test": self._as_presented(rows["test"])}
-        parts["test"] = self._part(task.target, rows["test"], "test")
+        rows = {**rows, "test": _as_presented(task.target, rows["test"])}
+        parts["test"] = _part(task.target, rows["test"], "test")
 
+        tables = {"test": task.target.identifiers(rows["test"])}
+        source_grant, validation, validation_table = None, None, None
         if joint:
             prior = scale_source(parts["source"], None, "source", task.scaler)
             target = scale_target(parts, task.scaling, task.scaler, prior.scaler)
             records = (*(prior.records if task.scaling == "causal" else ()), *target.records)
-            source_grant = self._source_grant(target.windows["source"], rows["source"])
-            source_table = task.target.identifiers(rows["source"])
-            validation, validation_table = None, None
+            source_grant = _source_grant(task, target.windows["source"], rows["source"])
+            tables = {"source": task.target.identifiers(rows["source"]), **tables}
+        elif task.source is None:
+            target = scale_target(parts, task.scaling, task.scaler, None)
+            records = target.records
         else:
-            side = self._source_side(rows["source"], rows["validation"] if from_source else None)
+            held = rows["validation"] if from_source else None
+            side = self._source_side(task, rows["source"], held)
             target = scale_target(parts, task.scaling, task.scaler, side.scaled.scaler)
             records = (*side.scaled.records, *target.records)
-            source_grant, source_table = side.grant, side.table
-            validation, validation_table = side.validation, side.validation_table
+            source_grant, validation = side.grant, side.validation
+            validation_table = side.validation_table
+            tables = {"source": side.table, **tables}
 
-        tables = {"source": source_table, "test": task.target.identifiers(rows["test"])}
-        calibration = None
-        if "calibration" in parts:
-            calibration = Grant(
-                target.windows["calibration"], task.target.labels_of(rows["calibration"])
-            )
-            tables["calibration"] = task.target.identifiers(rows["calibration"])
-        if "validation" in parts:
-            validation = Grant(
-                target.windows["validation"], task.target.labels_of(rows["validation"])
-            )
-            validation_table = task.target.identifiers(rows["validation"])
+        granted_labels: dict[str, Grant] = {}
+        for role in ("calibration", "validation"):
+            if role in parts:
+                labels = task.target.labels_of(rows[role])
+                granted_labels[role] = Grant(target.windows[role], labels)
+                tables[role] = task.target.identifiers(rows[role])
         if validation_table is not None:
             tables["validation"] = validation_table
+        test = hide(target.windows["test"])
+        unlabelled = None
+        if task.target_use == "test":
+            unlabelled = Grant(test)
+            tables["unlabelled"] = tables["test"]
+        elif "unlabelled" in parts:
+            unlabelled = Grant(target.windows["unlabelled"])
+            tables["unlabelled"] = task.target.identifiers(rows["unlabelled"])
 
-        learnt = calibration if calibration is not None else source_grant
-        present = np.unique(learnt.y) if learnt.y is not None else np.arange(len(task.classes))
-        lacks = tuple(name for index, name in enumerate(task.classes) if index not in present)
+        calibration = granted_labels.get("calibration")
+        lacks = _lacking(task, calibration if calibration is not None else source_grant)
         if lacks:
-            where = (
-                f"the first {task.calibration_trials} trials"
-                if calibration is not None
-                else "the training side"
-            )
-            notes.append(f"{where} hold no trial of class {', '.join(lacks)}")
+            notes.append(f"{_learnt_from(task, calibration)} no trial of class {', '.join(lacks)}")
         access = Access(
             protocol=task.protocol,
             classes=task.classes,
             source=source_grant,
             source_classes=task.source_classes,
             calibration=calibration,
-            validation=validation,
+            unlabelled=unlabelled,
+            validation=granted_labels.get("validation", validation),
             seed=task.seed,
         )
         return Fold(
@@ -214,7 +204,7 @@ class FoldSet(Sequence[Fold]):
             target=split.corpus,
             subject="+".join(str(subject) for subject in split.subjects),
             access=access,
-            test=hide(target.windows["test"]),
+            test=test,
             test_rows=rows["test"],
             tables=tables,
             scalers=tuple(records),
@@ -229,37 +219,95 @@ class FoldSet(Sequence[Fold]):
             lacks=lacks,
             notes=tuple(notes),
             window_s=_window_seconds(task.target.windows),
+            test_after=task.test_after,
+            target_use=task.target_use,
+            shots=task.shots,
+            split=task.split,
+            labels=task.labels,
+            promises=task.promises,
         )
 
-    def _as_presented(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sort test windows by what `hide` leaves of their trials: files may be sorted by clip."""
-        table = self._task.target.windows.table.iloc[rows]
-        order = np.lexsort((neutral_rows(table), table["session"], table["subject"]))
-        return rows[order]
 
-    def _without_rest(
-        self, name: str, rows: dict[str, NDArray[np.int64]], parts: dict[str, Part]
-    ) -> tuple[dict[str, NDArray[np.int64]], dict[str, Part], list[str]]:
-        """Take the first minute, which scalers are fitted on, out of the test."""
-        task = self._task
-        roles = [role for role in ("source", "calibration", "validation") if role in parts]
-        own = np.concatenate([*(rows[role] for role in roles), rows["test"]])
-        first = rest_rows(task.target.windows.table.iloc[own].reset_index(drop=True))
-        taken = np.intersect1d(own[first], rows["test"])
-        if not len(taken):
-            return rows, parts, []
-        left = np.setdiff1d(rows["test"], taken)
-        if not len(left):
-            raise ProtocolError(
-                f"scaling='rest' takes the first minute of each session out of the test; nothing "
-                f"is left of fold {name}. Use another scope, or longer sessions."
-            )
-        parts = {**parts, "rest": self._part(task.target, taken, "rest")}
-        note = (
-            f"{len(taken)} windows of the sessions' first minute fit the scaler and are left out "
-            "of the test"
+def _rows(task: Task, plan: Plan) -> dict[str, NDArray[np.int64]]:
+    """Windows of each role."""
+    split, target = plan.split, task.target
+    nothing = np.zeros(0, dtype=np.int64)
+    if plan.rows is not None:
+        return {"unlabelled": nothing, **plan.rows}
+    validation = task.source if plan.validation_from_source else target
+    assert validation is not None
+    rows = {
+        "source": nothing if task.source is None else task.source.rows_of(split.train),
+        "calibration": target.rows_of(split.calibration),
+        "validation": validation.rows_of(split.validation),
+        "unlabelled": target.rows_of_session_trials(split.unlabelled),
+        "test": target.rows_of(split.test),
+    }
+    if task.shots is not None:
+        rng = np.random.default_rng(derive(task.seed, "shots", split.id))
+        own = rows["calibration"]
+        rows["calibration"] = draw_shots(
+            own, target.labels_of(own), task.shots, task.classes, split.id, rng
         )
-        return {**rows, "test": left}, parts, [note]
+    return rows
+
+
+def _part(index: CorpusIndex, rows: NDArray[np.int64], role: str) -> Part:
+    return Part(index.windows.select(rows), index.ids[rows], role)
+
+
+def _source_grant(task: Task, windows: Windows, rows: NDArray[np.int64]) -> Grant:
+    assert task.source is not None
+    return Grant(windows, task.source.labels_of(rows) if task.source_labels else None)
+
+
+def _lacking(task: Task, learnt: Grant | None) -> tuple[str, ...]:
+    """Classes of the task that what is learnt from has no window of."""
+    if learnt is None or learnt.y is None:
+        return ()
+    present = np.unique(learnt.y)
+    return tuple(name for index, name in enumerate(task.classes) if index not in present)
+
+
+def _learnt_from(task: Task, calibration: Grant | None) -> str:
+    if calibration is None:
+        return "the training side holds"
+    if task.split is not None:
+        return f"the training part of split {task.split!r} holds"
+    return f"the first {task.calibration_trials} trials hold"
+
+
+def _as_presented(target: CorpusIndex, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sort test windows by what `hide` leaves of their trials: files may be sorted by clip."""
+    table = target.windows.table.iloc[rows]
+    order = np.lexsort((neutral_rows(table), table["session"], table["subject"]))
+    return rows[order]
+
+
+def _without_rest(
+    task: Task, name: str, rows: dict[str, NDArray[np.int64]], parts: dict[str, Part]
+) -> tuple[dict[str, NDArray[np.int64]], dict[str, Part], list[str]]:
+    """Take the first minute, which scalers are fitted on, out of the test."""
+    roles = [
+        role for role in ("source", "calibration", "unlabelled", "validation") if role in parts
+    ]
+    own = np.concatenate([*(rows[role] for role in roles), rows["test"]])
+    first = rest_rows(task.target.windows.table.iloc[own].reset_index(drop=True))
+    taken = np.intersect1d(own[first], rows["test"])
+    if not len(taken):
+        return rows, parts, []
+    left = np.setdiff1d(rows["test"], taken)
+    if not len(left):
+        raise ProtocolError(
+            f"scaling='rest' takes the first minute of each session out of the test; nothing "
+            f"is left of fold {name}. Use another scope, or longer sessions."
+        )
+    parts = {**parts, "rest": _part(task.target, taken, "rest")}
+    note = (
+        f"{len(taken)} windows of the sessions' first minute fit the scaler and are left out "
+        "of the test"
+    )
+    return {**rows, "test": left}, parts, [note]
 
 
 def _window_seconds(windows: Windows) -> float | None:

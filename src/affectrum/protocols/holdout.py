@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.errors import ProtocolError
-from affectrum.protocols.splits import presentation_order
+from affectrum.protocols.first_trials import presentation_order
 
 __all__ = ["SHARE", "hold_out_subjects", "hold_out_trials"]
 

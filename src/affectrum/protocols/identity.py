@@ -17,15 +17,33 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from affectrum.windows import Windows
 
-__all__ = ["content_hashes", "neutral_rows", "row_ids", "separate_corpora", "trial_codes"]
+__all__ = [
+    "content_hashes",
+    "derive",
+    "neutral_rows",
+    "row_ids",
+    "separate_corpora",
+    "trial_codes",
+]
 
 # Rows hashed at a time: 64-bit products of a block of DE windows (62 x 5) take about 10 MB.
 _BLOCK_BYTES = 16_000_000
 _TRIAL_KEYS = ("corpus", "subject", "session", "row")
 
 
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Finalise 64-bit values so that each bit depends on all others (splitmix64's finaliser)."""
+def mix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Finalise 64-bit values so that each bit depends on all others.
+
+    Parameters
+    ----------
+    values : ndarray of uint64
+        Any values.
+
+    Returns
+    -------
+    ndarray of uint64, same shape
+        By the finaliser of splitmix64.
+    """
     z = values.copy()
     z ^= z >> np.uint64(30)
     z *= np.uint64(0xBF58476D1CE4E5B9)
@@ -33,6 +51,12 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z *= np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     return z
+
+
+def derive(seed: int, *parts: str) -> int:
+    """Derive the seed of one named choice, the same on every machine and in every process."""
+    text = "\x1f".join([str(int(seed)), *parts])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 def trial_codes(table: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DataFrame]:
@@ -86,7 +110,7 @@ def row_ids(table: pd.DataFrame) -> NDArray[np.uint64]:
         window = table["window"].to_numpy(dtype=np.int64).astype(np.uint64)
     else:
         window = np.zeros(len(table), dtype=np.uint64)
-    return _mix(seeds[codes] + (window + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+    return mix64(seeds[codes] + (window + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
 
 
 def neutral_rows(table: pd.DataFrame) -> NDArray[np.int64]:
@@ -178,17 +202,17 @@ def content_hashes(x: NDArray[np.float32]) -> NDArray[np.uint64]:
         return out
     # Multilinear hashing: a sum of the values times fixed random odd numbers, modulo 2**64.
     state = np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    factors = _mix(state) | np.uint64(1)
+    factors = mix64(state) | np.uint64(1)
     block = max(1, _BLOCK_BYTES // (8 * size))
     for start in range(0, n, block):
         values = np.ascontiguousarray(x[start : start + block], dtype=np.float32)
         bits = values.reshape(len(values), size).view(np.uint32)
         # Spread 32-bit patterns over 64 bits first: they often share their low bits.
-        sums = (_mix(bits.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)) * factors).sum(
+        sums = (mix64(bits.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)) * factors).sum(
             axis=1, dtype=np.uint64
         )
         varies = (bits != bits[:, :1]).any(axis=1)
-        hashed = _mix(sums)
+        hashed = mix64(sums)
         hashed[hashed == 0] = 1
         out[start : start + len(values)] = np.where(varies, hashed, 0)
     return out

@@ -15,6 +15,8 @@ from affectrum.affect import ClassScheme
 from affectrum.errors import LabelError, ProtocolError
 from affectrum.protocols.fold import Scheme, trial_labels
 from affectrum.protocols.identity import content_hashes, row_ids, trial_codes
+from affectrum.protocols.labelling import ChosenLabels
+from affectrum.protocols.likeness import likeness_hashes, trial_contents, trial_hashes
 from affectrum.windows import Windows
 
 __all__ = ["TABLE_COLUMNS", "CorpusIndex", "check_alike"]
@@ -36,7 +38,9 @@ TABLE_COLUMNS: tuple[str, ...] = (
 
 # Identifiers and content hashes of windows already seen: cells of one plan share them.
 _IDS: weakref.WeakKeyDictionary[Windows, NDArray[np.uint64]] = weakref.WeakKeyDictionary()
-_CONTENT: weakref.WeakKeyDictionary[Windows, NDArray[np.uint64]] = weakref.WeakKeyDictionary()
+_PRINTS: weakref.WeakKeyDictionary[Windows, dict[str, NDArray[np.uint64]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class CorpusIndex:
@@ -107,6 +111,22 @@ class CorpusIndex:
         """Their classes."""
         return self.y[self.kept]
 
+    @property
+    def session_trials(self) -> pd.DataFrame:
+        """All trials in the sessions asked for, with a class or without, index 0..n-1."""
+        return self.trials[self.in_session].reset_index(drop=True)
+
+    @property
+    def kept_in_sessions(self) -> NDArray[np.int64]:
+        """Positions in `session_trials` of the trials that take part."""
+        return np.searchsorted(np.flatnonzero(self.in_session), self.kept).astype(np.int64)
+
+    def rows_of_session_trials(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows (without artefacts) of trials, given as positions in `session_trials`."""
+        wanted = np.zeros(len(self.trials), dtype=bool)
+        wanted[np.flatnonzero(self.in_session)[positions]] = True
+        return np.flatnonzero(wanted[self.codes] & self.usable).astype(np.int64)
+
     def rows_of(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Windows (without artefacts) of trials, given as positions in `kept_trials`."""
         wanted = np.zeros(len(self.trials), dtype=bool)
@@ -126,19 +146,31 @@ class CorpusIndex:
         return known
 
     @cached_property
-    def content(self) -> NDArray[np.uint64]:
-        """Content hash of every window, of the values before scaling."""
-        known = _CONTENT.get(self.windows)
+    def prints(self) -> dict[str, NDArray[np.uint64]]:
+        """Fingerprints of every window before scaling, to find one signal under two identities.
+
+        `content` (bit-equal), `likeness` (equal up to unit and offset), and the same for all
+        windows of a trial `trial_content` and `trial_likeness`.
+        """
+        known = _PRINTS.get(self.windows)
         if known is None:
-            known = _CONTENT[self.windows] = content_hashes(self.windows.x)
+            x = self.windows.x
+            content = content_hashes(x)
+            known = _PRINTS[self.windows] = {
+                "content": content,
+                "likeness": likeness_hashes(x),
+                "trial_content": trial_contents(content, self.codes),
+                "trial_likeness": trial_hashes(x, self.codes),
+            }
         return known
 
     def identifiers(self, rows: NDArray[np.int64]) -> pd.DataFrame:
-        """Identifier table of some windows: `TABLE_COLUMNS`, `id` and `content`."""
+        """Identifier table of some windows: `TABLE_COLUMNS`, `id` and `prints`."""
         table = self.windows.table
         columns = [name for name in TABLE_COLUMNS if name in table]
         part = table[columns].iloc[rows].reset_index(drop=True)
-        return part.assign(id=self.ids[rows], content=self.content[rows])
+        prints = {name: values[rows] for name, values in self.prints.items()}
+        return part.assign(id=self.ids[rows], **prints)
 
     def notes(self) -> list[str]:
         """What was left out, in words."""
@@ -163,7 +195,7 @@ class CorpusIndex:
     def _reasons(self, dropped: NDArray[np.bool_]) -> dict[str, int]:
         """Why trials were dropped, with their numbers; classes of own words give the words."""
         part = self.trials[dropped]
-        if isinstance(self.scheme, ClassScheme):
+        if isinstance(self.scheme, (ClassScheme, ChosenLabels)):
             reasons: dict[str, int] = {}
             for corpus, mine in part.groupby("corpus", sort=False):
                 found = self.scheme.report(mine.reset_index(drop=True), str(corpus)).dropped

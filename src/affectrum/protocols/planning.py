@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affectrum.errors import ProtocolError, did_you_mean
+from affectrum.errors import ProtocolError
 from affectrum.protocols import splits as splitters
-from affectrum.protocols.catalogue import CROSS_CORPUS
+from affectrum.protocols.catalogue import CROSS_CORPUS, PROTOCOLS
+from affectrum.protocols.first_trials import default_calibration_trials
 from affectrum.protocols.holdout import hold_out_subjects, hold_out_trials
+from affectrum.protocols.identity import derive
 from affectrum.protocols.index import CorpusIndex
+from affectrum.protocols.rules import (
+    Rule,
+    by_rule,
+    own_split,
+    parse_rule,
+    published_rule,
+    roles_by_rule,
+    within_by_rule,
+)
 from affectrum.protocols.splits import TrialSplit
-from affectrum.protocols.stimulus import drop_shared, hold_out_stimuli, matched_drop
-from affectrum.windows import Windows
+from affectrum.protocols.unlabelled import unsupervised
 
 __all__ = [
-    "CROSS_CORPUS",
+    "DEFAULT_SHOTS",
     "Plan",
     "Task",
-    "choose_corpora",
+    "choose_rule",
     "first_trials",
-    "make_disjoint",
     "make_splits",
+    "takes_first_trials",
     "with_validation",
+    "without_validation",
 ]
+
+#: Labelled windows per class under "few-shot" unless said otherwise.
+DEFAULT_SHOTS = 5
 
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that the folds of one call have in common."""
+    """Everything that the folds of one target have in common."""
 
     base: str
     protocol: str
-    source: CorpusIndex
+    source: CorpusIndex | None
     target: CorpusIndex
     classes: tuple[str, ...]
     source_classes: tuple[str, ...] | None
@@ -50,6 +62,13 @@ class Task:
     calibration_trials: int | None
     seed: int
     notes: tuple[str, ...]
+    test_after: int | None = None
+    target_use: str | None = None
+    shots: int | None = None
+    split: str | None = None
+    labels: str | None = None
+    # Units that no granted window of the target shares with the test.
+    promises: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,218 +81,206 @@ class Plan:
     rows: dict[str, NDArray[np.int64]] | None = None
 
 
-def _folded(name: str) -> str:
-    return name.casefold().replace("-", "").replace("_", "")
-
-
-def _find(parts: Sequence[Windows], name: str, role: str) -> Windows:
-    found = [part for part in parts if _folded(part.corpus) == _folded(name)]
-    if len(found) != 1:
-        names = [part.corpus for part in parts]
-        raise ProtocolError(
-            f"{role}={name!r} is not among the windows given, which are of {', '.join(names)}."
-            + did_you_mean(name, names)
-        )
-    return found[0]
-
-
-def choose_corpora(
-    parts: Sequence[Windows], base: str, source: str | Sequence[str] | None, target: str | None
-) -> tuple[Windows, list[Windows]]:
-    """Find the target's windows, and the source's for protocols across corpora."""
-    if not parts:
-        raise ProtocolError("No windows were given.")
-    names = [part.corpus for part in parts]
-    if len({_folded(name) for name in names}) < len(names):
-        raise ProtocolError(
-            f"Each corpus may be given once; received {', '.join(names)}. Two sets of one "
-            "corpus's windows have to be joined (or their column 'corpus' renamed) first."
-        )
-    wanted = None if source is None else [source] if isinstance(source, str) else list(source)
-    if base not in CROSS_CORPUS:
-        if wanted is not None:
-            raise ProtocolError(
-                f"source={source!r} belongs to protocols across corpora; {base!r} stays inside "
-                "the target corpus. Use target=..., or a 'cross-corpus' protocol."
-            )
-        if target is None and len(parts) > 1:
-            raise ProtocolError(
-                f"{base!r} works on one corpus; choose it by target=... among {', '.join(names)}."
-            )
-        return (parts[0] if target is None else _find(parts, target, "target")), []
-    chosen_target = None if target is None else _find(parts, target, "target")
-    sources = None if wanted is None else [_find(parts, name, "source") for name in wanted]
-    if chosen_target is None:
-        rest = [part for part in parts if part not in (sources or [])]
-        if sources is None or len(rest) != 1:
-            raise ProtocolError(
-                f"{base!r} needs source=... and target=... among {', '.join(names)}"
-                + (", which is only one corpus." if len(parts) == 1 else ".")
-            )
-        chosen_target = rest[0]
-    if sources is None:
-        sources = [part for part in parts if part is not chosen_target]
-        if len(sources) != 1:
-            raise ProtocolError(
-                f"{base!r} to {chosen_target.corpus} needs source=... among "
-                f"{', '.join(name for name in names if name != chosen_target.corpus) or 'nothing'}."
-            )
-    if any(part is chosen_target for part in sources):
-        raise ProtocolError(
-            f"{chosen_target.corpus} can't be source and target of {base!r} at once; use "
-            "'leave-one-subject-out' inside one corpus."
-        )
-    return chosen_target, sources
+def takes_first_trials(base: str, target_use: str | None, rule: Rule | str | None) -> bool:
+    """Whether a number of first trials has a meaning."""
+    mode = PROTOCOLS[base].mode
+    return (
+        mode == "calibrated"
+        or (mode == "unsupervised" and target_use == "calibration")
+        or base == "few-shot"
+        or (base == "within-subject" and rule is None)
+    )
 
 
 def first_trials(
     base: str, target: CorpusIndex, chosen: int | None
 ) -> tuple[int | None, str | None]:
-    """How many first trials train or calibrate (None where the protocol has none), and a note."""
-    if base not in ("within-subject", "cross-corpus/calibrated"):
-        return None, None
+    """How many first trials train or calibrate, and a note where nothing is published."""
     if chosen is not None:
         return int(chosen), None
     # Numbers are published per session; every subject has the same number of trials in one.
     trials = target.kept_trials
     sizes = trials.groupby(["subject", "session"], sort=True).size()
     n_kept = int(sizes.iloc[0])
-    return splitters.default_calibration_trials(
+    return default_calibration_trials(
         target.windows.corpus, n_kept, training=base == "within-subject"
     )
 
 
+def choose_rule(base: str, split: str | None, k: int | None, corpus: str) -> Rule | str | None:
+    """Find the rule that divides the target, "own" for the user's, None where there is none.
+
+    Raises
+    ------
+    ProtocolError
+        If the protocol needs a rule and none is given or published, or it takes no such rule.
+    """
+    if base == "pretrain-finetune":
+        written = published_rule(corpus) if split is None else split
+        if written is None:
+            raise ProtocolError(
+                f"'pretrain-finetune' needs to know how {corpus} is divided, and no split of it is "
+                "published here. Say split='subjects:a/b/c', 'trials:a/b/c' (of each session) or "
+                "'sessions:a/b/c' (training, validation, test), or split='own' for your column "
+                "'split'."
+            )
+        return "own" if written.strip().casefold() == "own" else parse_rule(written, corpus)
+    if base != "within-subject":
+        return None
+    if split is None:
+        written = published_rule(corpus, "trials") if k is None else None
+        return None if written is None else parse_rule(written, corpus)
+    if k is not None:
+        raise ProtocolError(
+            f"calibration_trials={k} and split={split!r} both say which trials train; leave one "
+            "out."
+        )
+    if split.strip().casefold() == "own":
+        raise ProtocolError("Under 'within-subject' split='own' is the protocol 'own-split'.")
+    rule = parse_rule(split, corpus)
+    if rule.unit != "trials":
+        instead = {"sessions": "cross-session", "subjects": "leave-one-subject-out"}[rule.unit]
+        raise ProtocolError(
+            f"'within-subject' divides the trials of each session; split={split!r} divides "
+            f"{rule.unit}. Use {instead!r} or 'pretrain-finetune'."
+        )
+    return rule
+
+
 def make_splits(
     base: str,
-    source: CorpusIndex,
+    source: CorpusIndex | None,
     target: CorpusIndex,
-    k: int | None,
-    subjects: Sequence[int] | None,
+    *,
+    k: int | None = None,
+    test_after: int | None = None,
+    target_use: str | None = None,
+    rule: Rule | str | None = None,
+    subjects: Sequence[int] | None = None,
 ) -> list[Plan]:
     """Split the trials that take part by the protocol."""
     trials = target.kept_trials
-    if base == "own-split":
-        return [_own(target)]
+    mode = PROTOCOLS[base].mode
+    if base == "own-split" or rule == "own":
+        return [_own(base, source, target)]
+    if isinstance(rule, Rule):
+        roles, notes = roles_by_rule(target.session_trials, rule)
+        roles = roles[target.kept_in_sessions]
+        if base == "within-subject":
+            found = within_by_rule(trials, roles, rule.name, subjects=subjects)
+        else:
+            other = None if source is None else source.kept_trials
+            found = [by_rule(other, trials, roles, rule.name, subjects=subjects)]
+        return [Plan(replace(split, notes=(*split.notes, *notes))) for split in found]
     if base == "within-subject":
         found = splitters.within_subject(trials, int(k or 0), subjects=subjects)
     elif base == "leave-one-subject-out":
         found = splitters.leave_one_subject_out(trials, subjects=subjects)
     elif base == "cross-session":
         found = splitters.cross_session(trials, subjects=subjects)
-    elif base == "cross-corpus/zero-shot":
-        found = splitters.zero_shot(source.kept_trials, trials, subjects=subjects)
+    elif base == "few-shot" and source is target:
+        found = splitters.few_shot(trials, int(k or 0), test_after=test_after, subjects=subjects)
     else:
-        found = splitters.calibrated(source.kept_trials, trials, int(k or 0), subjects=subjects)
+        assert source is not None
+        other = source.kept_trials
+        if mode == "zero-shot":
+            found = splitters.zero_shot(other, trials, subjects=subjects)
+        elif mode == "unsupervised":
+            found = unsupervised(
+                other,
+                target.session_trials,
+                target.kept_in_sessions,
+                str(target_use),
+                k=k,
+                test_after=test_after,
+                subjects=subjects,
+            )
+        else:
+            found = splitters.calibrated(
+                other, trials, int(k or 0), test_after=test_after, subjects=subjects
+            )
     return [Plan(split) for split in found]
 
 
-def _own(target: CorpusIndex) -> Plan:
+def _own(base: str, source: CorpusIndex | None, target: CorpusIndex) -> Plan:
     table = target.windows.table
     if "split" not in table:
         raise ProtocolError(
-            "'own-split' reads the column 'split', which these windows lack. Add it by "
-            "windows.with_split(table) or windows.with_column('split', values)."
+            f"{'own-split' if base == 'own-split' else 'split=own'!r} reads the column 'split', "
+            "which these windows lack. Add it by windows.with_split(table) or "
+            "windows.with_column('split', values)."
         )
-    words, unused = splitters.own_split(table["split"])
+    words, unused = own_split(table["split"])
     takes_part = np.zeros(len(target.trials), dtype=bool)
     takes_part[target.kept] = True
     usable = takes_part[target.codes] & target.usable
     rows = {role: positions[usable[positions]] for role, positions in words.items()}
     subjects = np.unique(table["subject"].to_numpy()[rows["test"]])
+    nothing = np.zeros(0, dtype=np.int64)
     split = TrialSplit(
         f"{target.windows.corpus}/own-split",
         target.windows.corpus,
         tuple(int(subject) for subject in subjects),
-        np.zeros(0, dtype=np.int64),
-        np.zeros(0, dtype=np.int64),
+        nothing,
+        nothing,
         notes=(f"{unused} windows are in no split",) if unused else (),
     )
-    return Plan(
-        split,
-        rows={
-            "source": rows["train"],
-            "calibration": np.zeros(0, dtype=np.int64),
-            "validation": rows["validation"],
-            "test": rows["test"],
-        },
-    )
-
-
-def make_disjoint(
-    plan: Plan,
-    base: str,
-    source: CorpusIndex,
-    target: CorpusIndex,
-    level: str,
-    control: bool,
-    seed: int,
-) -> list[Plan]:
-    """Apply the stimulus-disjoint modifier, or its size-matched control, to one fold."""
-    split = plan.split
     if base == "own-split":
-        raise ProtocolError(
-            "stimulus_disjoint does not change your own split; leave stimuli out in the column "
-            "'split' and read the audit, which measures it at all three levels."
-        )
-    trials, y = target.kept_trials, target.kept_y
-    classes = tuple(target.scheme.classes) if target.scheme is not None else ()
-    rng = np.random.default_rng(_derive(seed, "stimulus control", split.id))
-    if base == "leave-one-subject-out":
-        out = []
-        for part in hold_out_stimuli(split, trials, y, classes, level):
-            train = part.train
-            if control:
-                dropped = ~np.isin(split.train, part.train)
-                instead = matched_drop(
-                    trials.iloc[split.train].reset_index(drop=True), y[split.train], dropped, rng
-                )
-                train = split.train[~instead]
-            out.append(replace(plan, split=replace(part, train=train)))
-        return out
-
-    test = trials.iloc[split.test].reset_index(drop=True)
-    notes = list(split.notes)
-    changed: dict[str, Any] = {}
-    sides = [("train", source, split.train, "training")]
-    if len(split.calibration):
-        sides.append(("calibration", target, split.calibration, "calibration"))
-    for name, index, positions, role in sides:
-        table = index.kept_trials.iloc[positions].reset_index(drop=True)
-        labels = index.kept_y[positions]
-        names = tuple(index.scheme.classes) if index.scheme is not None else ("any",)
-        dropped = ~drop_shared(table, labels, test, level, names, role)
-        if dropped.any():
-            notes.append(
-                f"stimulus_disjoint={level!r} drops {int(dropped.sum())} of {len(table)} {role} "
-                "trials" + (" (the control drops as many at random)" if control else "")
-            )
-        if control:
-            dropped = matched_drop(table, labels, dropped, rng)
-        changed[name] = positions[~dropped]
-    return [replace(plan, split=replace(split, notes=tuple(notes), **changed))]
+        sides = {"source": rows["train"], "calibration": nothing}
+    else:
+        n = 0 if source is None else len(source.kept)
+        pretrain = nothing if source is None else source.rows_of(np.arange(n, dtype=np.int64))
+        sides = {"source": pretrain, "calibration": rows["train"]}
+    return Plan(split, rows={**sides, "validation": rows["validation"], "test": rows["test"]})
 
 
 def with_validation(
-    plan: Plan, base: str, source: CorpusIndex, target: CorpusIndex, seed: int
+    plan: Plan,
+    base: str,
+    source: CorpusIndex | None,
+    target: CorpusIndex,
+    seed: int,
+    *,
+    same_labels: bool = True,
 ) -> Plan:
-    """Take whole trials or subjects out of the training side."""
+    """Take whole trials or subjects out of the training side.
+
+    Raises
+    ------
+    ProtocolError
+        If there is nothing that could be held out; says what is missing.
+    """
     split = plan.split
-    if base == "own-split":
-        if plan.rows is None or not len(plan.rows["validation"]):
+    if plan.rows is not None:
+        if not len(plan.rows["validation"]):
             raise ProtocolError(
                 "selection='validation' needs windows that your column 'split' calls "
                 "'validation'; there are none."
             )
         return plan
-    if base in ("leave-one-subject-out", "cross-corpus/zero-shot"):
-        rng = np.random.default_rng(_derive(seed, "validation subjects"))
+    if len(split.validation):
+        return plan
+    if base == "pretrain-finetune":
+        raise ProtocolError(
+            f"selection='validation' needs a validation split, which {split.id} lacks. Write three "
+            "numbers: split='subjects:training/validation/test'."
+        )
+    mode = PROTOCOLS[base].mode
+    if base in ("leave-one-subject-out", "few-shot") or mode in ("zero-shot", "unsupervised"):
+        if not same_labels:
+            raise ProtocolError(
+                f"selection='validation' under {base!r} holds out subjects of the source, whose "
+                "labels have to be in the target's classes. Use selection='last'."
+            )
+        assert source is not None
+        rng = np.random.default_rng(derive(seed, "validation subjects"))
         train, held = hold_out_subjects(source.kept_trials, split.train, rng)
         return replace(
             plan,
             split=replace(split, train=train, validation=held),
             validation_from_source=True,
         )
-    field = "calibration" if base == "cross-corpus/calibrated" else "train"
+    field = "calibration" if base in CROSS_CORPUS else "train"
     kept, held = hold_out_trials(
         target.kept_trials, target.kept_y, getattr(split, field), split.id, field
     )
@@ -282,6 +289,16 @@ def with_validation(
     return replace(plan, split=replace(split, train=kept, validation=held))
 
 
-def _derive(seed: int, *parts: str) -> int:
-    text = "\x1f".join([str(int(seed)), *parts])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+def without_validation(plan: Plan, base: str) -> Plan:
+    """Leave a split's own validation part out, where weights are not chosen on it."""
+    split = plan.split
+    n = len(split.validation)
+    if base == "pretrain-finetune" and plan.rows is not None:
+        n = len(plan.rows["validation"])
+        plan = replace(plan, rows={**plan.rows, "validation": split.validation[:0]})
+    if not n:
+        return plan
+    what = "trials" if plan.rows is None else "windows"
+    note = f"the split's {n} validation {what} are not used: weights are not chosen on them"
+    left = replace(split, validation=split.validation[:0], notes=(*split.notes, note))
+    return replace(plan, split=left)

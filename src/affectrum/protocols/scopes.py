@@ -50,7 +50,7 @@ class Part:
     ids : ndarray of uint64, shape (n,)
         Their identifiers.
     role : str
-        "source", "calibration", "validation" or "test".
+        "source", "calibration", "unlabelled", "validation" or "test".
     """
 
     windows: Windows
@@ -79,8 +79,9 @@ def check_scope(scope: str, kind: str, *, calibration: bool) -> None:
     check_option("scaling", scope, tuple(SCALING_SCOPES), ProtocolError)
     if scope == "calibration" and not calibration:
         raise ProtocolError(
-            "scaling='calibration' fits on calibration trials, which only "
-            "'cross-corpus/calibrated' grants. Use scaling='source', 'causal' or 'rest'."
+            "scaling='calibration' fits on calibration trials, which are granted by "
+            "'pretrain-finetune', 'few-shot', protocols that end in '/calibrated', and "
+            "target_use='calibration'. Use scaling='source', 'causal' or 'rest'."
         )
     if scope == "causal" and kind != "standard":
         raise ProtocolError(
@@ -315,8 +316,8 @@ def scale_target(
     Parameters
     ----------
     parts : mapping of str to Part
-        "test", and "calibration", "validation" and "rest" (windows of the first minute that were
-        taken out of the test) where the fold has them.
+        "test", and "calibration", "unlabelled", "validation" and "rest" (windows of the first
+        minute that were taken out of the test) where the fold has them.
     scope, kind : str
         As in `scale_source`.
     source_scaler : Scaler or None
@@ -338,18 +339,20 @@ def scale_target(
         assert source_scaler is not None
         return ScaledSide(_causal(given, source_scaler), source_scaler, ())
     if scope == "calibration":
-        scaler = _fit(kind, [parts["calibration"]], [None])
+        fitted = parts["calibration"] if "calibration" in parts else parts["unlabelled"]
+        scaler = _fit(kind, [fitted], [None])
         return ScaledSide(_apply(scaler, given), scaler, (scaler.record,))
     if scope == "released":
         windows: dict[str, Windows] = {}
         records = []
-        for fitted, applied in (
+        for first, applied in (
             ("calibration", ("calibration", "validation")),
+            ("unlabelled", ("unlabelled",)),
             ("test", ("test",)),
         ):
             own = [parts[role] for role in applied if role in parts]
             if own:
-                base = parts[fitted] if fitted in parts else own[0]
+                base = parts[first] if first in parts else own[0]
                 scaler = _fit(kind, [base], [None])
                 windows.update(_apply(scaler, own))
                 records.append(scaler.record)

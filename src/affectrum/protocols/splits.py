@@ -15,29 +15,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.errors import ProtocolError
+from affectrum.protocols.first_trials import check_k, first_and_rest, presentation_order
 
 __all__ = [
     "TrialSplit",
     "calibrated",
     "cross_session",
-    "default_calibration_trials",
+    "few_shot",
     "leave_one_subject_out",
-    "own_split",
-    "presentation_order",
     "within_subject",
     "zero_shot",
 ]
 
 Trials = NDArray[np.int64]
-
-# First trials that train (within-subject) or calibrate, of all trials of a session. SEED: 9 of 15
-# (SCMM's folder `9_trials`; usual split of the field); SEED-IV: 12 of 24, because both halves then
-# hold every class in every session, 16/8 does not; DEAP: 16 of 40 (this project's choice: the
-# published number is not known).
-_CALIBRATION_TRIALS = {"SEED": (9, 15), "SEED-IV": (12, 24), "DEAP": (16, 40)}
-# Within-subject training wants more than a calibration where nothing is published: DEAP as SEED,
-# three of five.
-_TRAINING_TRIALS = {**_CALIBRATION_TRIALS, "DEAP": (24, 40)}
 
 
 def _none() -> Trials:
@@ -61,6 +51,9 @@ class TrialSplit:
         own table for protocols inside one corpus.
     calibration, validation, test : ndarray of int64
         Positions in the table of the target.
+    unlabelled : ndarray of int64
+        Trials whose signals are granted without labels; positions in the table of all trials of
+        the target, those that the class scheme drops included.
     notes : tuple of str
         What a reader of the score should know.
     """
@@ -72,83 +65,8 @@ class TrialSplit:
     test: Trials
     calibration: Trials = field(default_factory=_none)
     validation: Trials = field(default_factory=_none)
+    unlabelled: Trials = field(default_factory=_none)
     notes: tuple[str, ...] = ()
-
-
-def default_calibration_trials(
-    corpus: str, n_kept: int, *, training: bool = False
-) -> tuple[int, str | None]:
-    """How many first trials of a session calibrate (or train, within a subject) by default.
-
-    A class scheme may drop trials (SEED-IV without fear keeps 18 of 24); the default keeps its
-    share of what is left: 12 of 24 becomes 9 of 18.
-
-    Parameters
-    ----------
-    corpus : str
-        Name of the target corpus.
-    n_kept : int
-        Trials of a session that the class scheme keeps.
-    training : bool
-        For `within_subject` instead of `calibrated`.
-
-    Returns
-    -------
-    k : int
-        Number of kept trials, at least 1.
-    note : str or None
-        Said in the fold where nothing is published for this corpus.
-    """
-    table = _TRAINING_TRIALS if training else _CALIBRATION_TRIALS
-    if corpus in table:
-        k, of = table[corpus]
-        return max(1, round(k * n_kept / of)), None
-    k = max(1, n_kept // 2)
-    return k, (
-        f"no number of first trials is published for {corpus}; half of them ({k}) are used "
-        "(set calibration_trials to choose)"
-    )
-
-
-def presentation_order(trials: pd.DataFrame, rows: Trials) -> Trials:
-    """Sort trials as they were presented: by session, then by position in the session.
-
-    Parameters
-    ----------
-    trials : DataFrame
-        The table of trials.
-    rows : ndarray of int64
-        Positions in it.
-
-    Returns
-    -------
-    ndarray of int64
-        The same positions, sorted.
-
-    Raises
-    ------
-    ProtocolError
-        If the position of a trial is not known.
-    """
-    part = trials.iloc[rows]
-    unknown = part["trial"].isna().to_numpy()
-    if unknown.any():
-        corpus = str(part["corpus"].iloc[int(np.argmax(unknown))])
-        hint = (
-            "DEAP's .dat rows are in video order: put participant_ratings.csv, which holds the "
-            "order of presentation, where the corpus has it, and prepare again."
-            if corpus == "DEAP"
-            else "Give each trial its position in the session in the column 'trial'."
-        )
-        raise ProtocolError(
-            f"The order of presentation of {int(unknown.sum())} of {len(part)} trials of {corpus} "
-            f"is not known (column 'trial' is missing there), so its first trials can't be told. "
-            f"{hint}"
-        )
-    order = np.lexsort(
-        (part["trial"].to_numpy(dtype=np.int64), part["session"].to_numpy(dtype=np.int64))
-    )
-    return rows[order]
 
 
 def _subjects(trials: pd.DataFrame, chosen: Sequence[int] | None) -> list[int]:
@@ -166,6 +84,16 @@ def _subjects(trials: pd.DataFrame, chosen: Sequence[int] | None) -> list[int]:
 
 def _of_subject(trials: pd.DataFrame, subject: int) -> Trials:
     return np.flatnonzero(trials["subject"].to_numpy() == subject).astype(np.int64)
+
+
+def _others(trials: pd.DataFrame, protocol: str) -> None:
+    """Refuse a corpus without other subjects to learn from."""
+    everybody = _subjects(trials, None)
+    if len(everybody) < 2:
+        raise ProtocolError(
+            f"{protocol} needs at least 2 subjects; {trials['corpus'].iloc[0]} has {everybody}. "
+            "Use 'within-subject' for a single subject."
+        )
 
 
 def _name(trials: pd.DataFrame, subject: int) -> tuple[str, str]:
@@ -212,7 +140,7 @@ def within_subject(
             [np.arange(size) for size in np.unique(sessions, return_counts=True)[1]]
         )
         first = position < k
-        _check_k(k, int(first.sum()), len(rows), name, per_session=True)
+        check_k(k, int(first.sum()), len(rows), name, per_session=True)
         splits.append(
             TrialSplit(name, corpus, (subject,), np.sort(rows[first]), np.sort(rows[~first]))
         )
@@ -247,12 +175,7 @@ def leave_one_subject_out(
     ProtocolError
         If there is only one subject.
     """
-    everybody = _subjects(trials, None)
-    if len(everybody) < 2:
-        raise ProtocolError(
-            f"leave-one-subject-out needs at least 2 subjects; {trials['corpus'].iloc[0]} has "
-            f"{everybody}. Use 'within-subject' for a single subject."
-        )
+    _others(trials, "leave-one-subject-out")
     splits = []
     for subject in _subjects(trials, subjects):
         corpus, name = _name(trials, subject)
@@ -354,6 +277,7 @@ def calibrated(
     target: pd.DataFrame,
     k: int,
     *,
+    test_after: int | None = None,
     subjects: Sequence[int] | None = None,
 ) -> list[TrialSplit]:
     """All source trials and the subject's first k, then the subject's remaining trials.
@@ -364,12 +288,16 @@ def calibrated(
         target, subject 1      [c c c c c c c c c][? ? ? ? ? ?]
                                 first k = 9        test
 
+        k = 3, test_after = 9  [c c c . . . . . .][? ? ? ? ? ?]  the same test for each k
+
     Parameters
     ----------
     source, target : DataFrame
         Trials of the source corpora and of the target corpus.
     k : int
         Calibration trials: the first of the subject over all sessions given, never reordered.
+    test_after : int, optional
+        Test what comes after this many first trials, at least k; those between are not used.
     subjects : sequence of int, optional
         Test these target subjects only.
 
@@ -381,89 +309,67 @@ def calibrated(
     Raises
     ------
     ProtocolError
-        If the order of presentation is not known, or k leaves nothing to test.
+        If the order of presentation is not known, k leaves nothing to test, or `test_after` is
+        smaller than k.
     """
     train = np.arange(len(source), dtype=np.int64)
     splits = []
     for subject in _subjects(target, subjects):
         corpus, name = _name(target, subject)
-        rows = presentation_order(target, _of_subject(target, subject))
-        _check_k(k, min(k, len(rows)), len(rows), name, per_session=False)
+        rows, tested, notes = first_and_rest(
+            target, _of_subject(target, subject), k, test_after, name
+        )
         splits.append(
-            TrialSplit(
-                name,
-                corpus,
-                (subject,),
-                train,
-                np.sort(rows[k:]),
-                calibration=np.sort(rows[:k]),
-            )
+            TrialSplit(name, corpus, (subject,), train, tested, calibration=rows, notes=notes)
         )
     return splits
 
 
-_WORDS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-
-
-def own_split(words: pd.Series) -> tuple[dict[str, NDArray[np.int64]], int]:
-    """Read a column of a user's own words; windows, not trials, so that leaks stay visible.
+def few_shot(
+    target: pd.DataFrame,
+    k: int,
+    *,
+    test_after: int | None = None,
+    subjects: Sequence[int] | None = None,
+) -> list[TrialSplit]:
+    """All other subjects, and the subject's first k trials, from which shots are drawn.
 
     ::
 
-        split   train train train validation test test
-                [x    x     x]    [v]        [?   ?]
+        subject 1   [x x x x x x x x x x x x x x x]  train
+        subject 2   [x x x x x x x x x x x x x x x]  train
+        subject 3   [c c c c c c c c c][? ? ? ? ? ?]
+                     K windows a class  test
+
+    With a source corpus in place of the other subjects this is `calibrated`; which windows of the
+    first k trials are shown is chosen by `draw_shots`.
 
     Parameters
     ----------
-    words : Series of str
-        ``train``, ``validation`` (also ``val``, ``dev``), ``test`` or missing, per window.
+    target : DataFrame
+        Trials of one corpus.
+    k, test_after, subjects
+        As in `calibrated`.
 
     Returns
     -------
-    rows : dict of str to ndarray of int64
-        Positions for "train", "validation" and "test".
-    n_unused : int
-        Windows without a word.
+    list of TrialSplit
+        One per subject.
 
     Raises
     ------
     ProtocolError
-        If a word is not understood, or train or test is empty.
+        As `calibrated`, or if there is only one subject.
     """
-    known = words.astype("str").str.strip().str.casefold()
-    missing = words.isna().to_numpy()
-    mapped = known.map(_WORDS)
-    strange = [str(word) for word in pd.unique(known[mapped.isna().to_numpy() & ~missing])]
-    if strange:
-        raise ProtocolError(
-            f"Column 'split' holds {', '.join(map(repr, strange))}; allowed are "
-            f"{', '.join(map(repr, _WORDS))}, or nothing for windows that are not used."
+    _others(target, "few-shot without a source corpus")
+    splits = []
+    for subject in _subjects(target, subjects):
+        corpus, name = _name(target, subject)
+        rows, tested, notes = first_and_rest(
+            target, _of_subject(target, subject), k, test_after, name
         )
-    rows = {
-        role: np.flatnonzero((mapped == role).to_numpy(dtype=bool) & ~missing).astype(np.int64)
-        for role in ("train", "validation", "test")
-    }
-    empty = [role for role in ("train", "test") if not len(rows[role])]
-    if empty:
-        raise ProtocolError(f"Column 'split' names no window {' and no window '.join(empty)}.")
-    return rows, int(missing.sum())
-
-
-def _check_k(k: int, n_first: int, n: int, name: str, *, per_session: bool) -> None:
-    where = " in each session" if per_session else ""
-    if k < 1:
-        raise ProtocolError(f"The number of first trials must be at least 1; received {k}.")
-    if n_first >= n:
-        raise ProtocolError(
-            f"{k} first trials{where} leave nothing to test: {name} has only {n} trials with a "
-            "class in this class scheme. Choose a smaller calibration_trials."
+        train = np.flatnonzero(target["subject"].to_numpy() != subject).astype(np.int64)
+        splits.append(
+            TrialSplit(name, corpus, (subject,), train, tested, calibration=rows, notes=notes)
         )
+    return splits

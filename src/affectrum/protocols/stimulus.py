@@ -11,7 +11,6 @@ of what nobody knows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,12 +18,23 @@ from numpy.typing import NDArray
 
 from affectrum.errors import ProtocolError, check_option
 from affectrum.protocols.catalogue import STIMULUS_LEVELS
-from affectrum.protocols.splits import TrialSplit
 
-__all__ = ["MAX_GROUPS", "drop_shared", "hold_out_stimuli", "matched_drop", "stimulus_groups"]
+__all__ = [
+    "MAX_GROUPS",
+    "NothingLeft",
+    "drop_shared",
+    "keep_others",
+    "matched_drop",
+    "stimulus_groups",
+    "units",
+]
 
-#: Leave-one-subject-out holds the stimuli out in at most this many groups, one after the other.
+#: Stimuli that all subjects share are held out in at most this many groups, one after the other.
 MAX_GROUPS = 5
+
+
+class NothingLeft(ProtocolError):
+    """Dropping the tested stimuli would leave a class, or a whole side, without a trial."""
 
 
 def units(trials: pd.DataFrame, level: str) -> NDArray[np.str_]:
@@ -117,60 +127,6 @@ def _narrower(level: str) -> str:
     return " or ".join(STIMULUS_LEVELS[:position]) or "there is none"
 
 
-def hold_out_stimuli(
-    split: TrialSplit,
-    trials: pd.DataFrame,
-    y: NDArray[np.int64],
-    classes: Sequence[str],
-    level: str,
-) -> list[TrialSplit]:
-    """Divide one leave-one-subject-out fold into one per group of held-out stimuli.
-
-    ::
-
-        group 1: other subjects [. . x x x x]   test subject [? ? . . . .]
-        group 2: other subjects [x x . . x x]   test subject [. . ? ? . .]
-
-    Parameters
-    ----------
-    split : TrialSplit
-        Of `leave_one_subject_out`.
-    trials : DataFrame
-        The table it points into.
-    y : ndarray of int64
-        Class of each trial of the table.
-    classes : sequence of str
-        Class names.
-    level : {"clip", "film", "series"}
-        The level.
-
-    Returns
-    -------
-    list of TrialSplit
-        Together they test every trial of the subject once.
-    """
-    names = units(trials, level)
-    groups = stimulus_groups(names, y, classes, level, split.corpus)
-    parts = []
-    for number, group in enumerate(groups, start=1):
-        held = np.isin(names, np.array(group))
-        test = split.test[held[split.test]]
-        if len(test):
-            parts.append(
-                replace(
-                    split,
-                    id=f"{split.id}/{level}-group-{number}",
-                    train=split.train[~held[split.train]],
-                    test=test,
-                    notes=(
-                        *split.notes,
-                        f"{level} group {number} of {len(groups)} held out: {', '.join(group)}",
-                    ),
-                )
-            )
-    return parts
-
-
 def drop_shared(
     train: pd.DataFrame,
     y_train: NDArray[np.int64],
@@ -203,12 +159,41 @@ def drop_shared(
 
     Raises
     ------
-    ProtocolError
+    NothingLeft
         If a class would have no training trial left; says why.
     """
-    in_test = units(test, level)
+    return keep_others(train, y_train, units(test, level), level, classes, role)
+
+
+def keep_others(
+    train: pd.DataFrame,
+    y_train: NDArray[np.int64],
+    held_out: NDArray[np.str_],
+    level: str,
+    classes: Sequence[str],
+    role: str,
+) -> NDArray[np.bool_]:
+    """Tell which training trials show none of some stimuli.
+
+    Parameters
+    ----------
+    train, y_train, level, classes, role
+        As in `drop_shared`.
+    held_out : ndarray of str
+        Stimuli.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_train,)
+        True for trials to keep.
+
+    Raises
+    ------
+    NothingLeft
+        If a class would have no training trial left, or no trial at all were left.
+    """
     in_train = units(train, level)
-    keep = ~np.isin(in_train, in_test)
+    keep = ~np.isin(in_train, held_out)
     before = {int(value) for value in np.unique(y_train[y_train >= 0])}
     after = {int(value) for value in np.unique(y_train[keep & (y_train >= 0)])}
     lost = sorted(before - after)
@@ -221,7 +206,7 @@ def drop_shared(
                 f"({', '.join(shared)})"
             )
         corpora = " and ".join(str(name) for name in pd.unique(train["corpus"]))
-        raise ProtocolError(
+        raise NothingLeft(
             f"stimulus_disjoint={level!r} is impossible here: "
             + ("; ".join(reasons) or f"every {role} trial shares its {level} with the test")
             + f" ({corpora}). Use a narrower level ({_narrower(level)}), other classes, or "
