@@ -123,6 +123,25 @@ def test_shipped_features_of_seed(twins: Path, store: Store, tmp_path: Path) -> 
         Windows.concatenate([windows, store.prepare(open_twin(twins, "SEED"), "de62")])
 
 
+def test_a_recipe_of_4_s_takes_the_4_s_features_of_seed(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "SEED"
+    write_twin(
+        "SEED",
+        folder,
+        subjects=1,
+        sessions=1,
+        trial_seconds=SECONDS,
+        forms=["features", "features-4s"],
+    )
+    corpus = open_corpus("SEED", folder, form="features")
+    windows = store.prepare(corpus, "shipped-seed-iv")
+    trial = corpus.trials.iloc[3]
+    rows = windows.table["row"] == trial["row"]
+    expected = corpus.read_features(trial, "de_LDS@4s").astype(np.float32)
+    np.testing.assert_array_equal(windows.select(rows).x, expected)
+    assert len(expected) < len(corpus.read_features(trial, "de_LDS"))
+
+
 def test_another_plane_table_is_the_same_entry(twins: Path, store: Store) -> None:
     emod = store.prepare(open_twin(twins, "SEED"), "de32")
     n_entries = len(store.entries())

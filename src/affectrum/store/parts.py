@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from affectrum.features import Band
 
 __all__ = ["FORMAT", "ROW", "Layout", "Part", "base_key", "compute_part", "list_parts"]
+__all__ += ["shipped_name"]
 
 # Version of the store's folders; raised when their layout or meaning changes.
 FORMAT = 1
@@ -339,8 +340,24 @@ def compute_part(
     }
 
 
-def _trials(corpus: Corpus, recipe: Recipe, table: Any) -> Iterator[Processed]:
+def shipped_name(corpus: Corpus, recipe: Recipe) -> str | None:
+    """Name under which a corpus ships a recipe's feature; None if the recipe computes.
+
+    A corpus that ships a feature twice, with windows of two lengths (SEED: 1 s and 4 s), has both
+    names; the one whose windows are as long as the recipe's is meant.
+    """
     feature = recipe.shipped_feature
+    if feature is None:
+        return None
+    for name in corpus.feature_names:
+        plain = name.split("@", 1)[0]
+        if plain == feature and corpus.feature_info(name).window_s == recipe.window_s:
+            return name
+    return feature
+
+
+def _trials(corpus: Corpus, recipe: Recipe, table: Any) -> Iterator[Processed]:
+    feature = shipped_name(corpus, recipe)
     if feature is not None:
         for _, trial in table.iterrows():
             values = corpus.read_features(trial, feature)

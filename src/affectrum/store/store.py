@@ -23,7 +23,7 @@ from affectrum.store.entry import (
 )
 from affectrum.store.files import digest_json, storing
 from affectrum.store.locks import KEY_IN_NAME, lock_path, try_lock
-from affectrum.store.parts import base_key, list_parts, make_layout
+from affectrum.store.parts import base_key, list_parts, make_layout, shipped_name
 from affectrum.store.run import Progress, Run, estimate_bytes, find_entry
 from affectrum.windows import Windows
 
@@ -334,7 +334,7 @@ class Store:
 
 def _check_form(corpus: Corpus, recipe: Recipe) -> None:
     """Refuse to compute from a folder that holds features only, and the other way round."""
-    feature = recipe.shipped_feature
+    feature = shipped_name(corpus, recipe)
     if feature is not None and feature not in corpus.feature_names:
         known = ", ".join(corpus.feature_names) or "none"
         raise ConfigError(
