@@ -17,29 +17,39 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "catalogue": [
+            "CROSS_CORPUS",
             "GRANTS",
+            "LABELS",
             "PROTOCOLS",
             "ProtocolInfo",
             "SCALING_SCOPES",
             "SELECTIONS",
+            "SPLITS",
             "STIMULUS_LEVELS",
+            "TARGET_USES",
+            "check_options",
             "describe",
             "grants_of",
         ],
         "access": ["Access", "Grant"],
         "audit": ["Certificate", "Check", "audit_fold"],
         "fold": ["Fold", "truth"],
-        "build": ["FoldSet", "make_folds", "plan_folds"],
+        "build": ["make_folds", "plan_folds"],
+        "foldset": ["FoldSet"],
     },
 )
 
 
 __all__ = [
+    "CROSS_CORPUS",
     "GRANTS",
+    "LABELS",
     "PROTOCOLS",
     "SCALING_SCOPES",
     "SELECTIONS",
+    "SPLITS",
     "STIMULUS_LEVELS",
+    "TARGET_USES",
     "Access",
     "Certificate",
     "Check",
@@ -48,6 +58,7 @@ __all__ = [
     "Grant",
     "ProtocolInfo",
     "audit_fold",
+    "check_options",
     "describe",
     "grants_of",
     "make_folds",
@@ -58,15 +69,21 @@ __all__ = [
 if TYPE_CHECKING:
     from affectrum.protocols.access import Access, Grant
     from affectrum.protocols.audit import Certificate, Check, audit_fold
-    from affectrum.protocols.build import FoldSet, make_folds, plan_folds
+    from affectrum.protocols.build import make_folds, plan_folds
     from affectrum.protocols.catalogue import (
+        CROSS_CORPUS,
         GRANTS,
+        LABELS,
         PROTOCOLS,
         SCALING_SCOPES,
         SELECTIONS,
+        SPLITS,
         STIMULUS_LEVELS,
+        TARGET_USES,
         ProtocolInfo,
+        check_options,
         describe,
         grants_of,
     )
     from affectrum.protocols.fold import Fold, truth
+    from affectrum.protocols.foldset import FoldSet

@@ -20,7 +20,7 @@ from affectrum.protocols.disjoint import make_disjoint
 from affectrum.protocols.fold import Fold, Scheme, resolve_scheme
 from affectrum.protocols.foldset import FoldSet
 from affectrum.protocols.identity import separate_corpora, trial_codes
-from affectrum.protocols.index import CorpusIndex, check_alike
+from affectrum.protocols.index import CorpusIndex, check_alike, join_corpora
 from affectrum.protocols.labelling import choose_labels
 from affectrum.protocols.planning import (
     DEFAULT_SHOTS,
@@ -38,7 +38,7 @@ from affectrum.protocols.scopes import TRANSDUCTIVE, check_scope
 from affectrum.scaling import KINDS
 from affectrum.windows import Windows
 
-__all__ = ["FoldSet", "make_folds", "plan_folds"]
+__all__ = ["make_folds", "plan_folds"]
 
 
 def make_folds(
@@ -339,7 +339,7 @@ def _plan_target(
     if source_parts:
         read = (own_scheme or scheme) if options.source_labels else None
         _refuse_unlabelled(tables, source_parts, read)
-        source_index = CorpusIndex(Windows.concatenate(source_parts), read, options.source_sessions)
+        source_index = CorpusIndex(join_corpora(source_parts), read, options.source_sessions)
     elif base == "pretrain-finetune":
         source_index = None
         if options.scaling in ("source", "causal"):

@@ -18,6 +18,7 @@ __all__ = [
     "SCALING_SCOPES",
     "SELECTIONS",
     "SPLITS",
+    "STIMULUS_CHOICES",
     "STIMULUS_LEVELS",
     "TARGET_USES",
     "ProtocolInfo",
@@ -68,8 +69,14 @@ SELECTIONS: dict[str, str] = {
     "oracle": "best epoch on the test set, what several released codes do; never a default",
 }
 
-#: Levels of stimulus identity, from narrow to wide.
-STIMULUS_LEVELS: tuple[str, ...] = ("clip", "film", "series")
+#: Level of stimulus identity, from narrow to wide -> what `stimulus_disjoint` keeps out of all that
+#: is seen, across subjects and corpora. `stimulus_control` drops as many trials at random instead.
+STIMULUS_CHOICES: dict[str, str] = {
+    "clip": "the very excerpts that are tested",
+    "film": "every excerpt of the films that are tested",
+    "series": "every excerpt of the series that are tested",
+}
+STIMULUS_LEVELS: tuple[str, ...] = tuple(STIMULUS_CHOICES)
 
 
 #: How `cross-corpus/unsupervised` and its kin use unlabelled target signals.

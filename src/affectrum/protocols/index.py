@@ -19,7 +19,7 @@ from affectrum.protocols.labelling import ChosenLabels
 from affectrum.protocols.likeness import likeness_hashes, trial_contents, trial_hashes
 from affectrum.windows import Windows
 
-__all__ = ["TABLE_COLUMNS", "CorpusIndex", "check_alike"]
+__all__ = ["TABLE_COLUMNS", "CorpusIndex", "check_alike", "join_corpora"]
 
 #: Columns of the identifier tables that a fold keeps for the audit.
 TABLE_COLUMNS: tuple[str, ...] = (
@@ -41,6 +41,37 @@ _IDS: weakref.WeakKeyDictionary[Windows, NDArray[np.uint64]] = weakref.WeakKeyDi
 _PRINTS: weakref.WeakKeyDictionary[Windows, dict[str, NDArray[np.uint64]]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+# The corpora that were joined last: cells of one plan train on the same ones again and again.
+_LAST: list[tuple[tuple[weakref.ref[Windows], ...], Windows]] = []
+
+
+def join_corpora(parts: Sequence[Windows]) -> Windows:
+    """Join the windows of several corpora; those joined last are not joined again.
+
+    Parameters
+    ----------
+    parts : sequence of Windows
+        One per corpus.
+
+    Returns
+    -------
+    Windows
+        The one part itself, or a joined copy that is kept as long as all parts are.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if _LAST:
+        known, joined = _LAST[0]
+        if len(known) == len(parts) and all(
+            ref() is part for ref, part in zip(known, parts, strict=True)
+        ):
+            return joined
+    _LAST.clear()
+    joined = Windows.concatenate(parts)
+    _LAST.append((tuple(weakref.ref(part, lambda _: _LAST.clear()) for part in parts), joined))
+    return joined
 
 
 class CorpusIndex:
