@@ -48,6 +48,7 @@ PAIR_COLUMNS: tuple[str, ...] = (
     "cliffs_delta",
     "detectable",
     "error",
+    "df",
     "subject_error",
     "clip_error",
     "seed_sd",
@@ -104,8 +105,8 @@ def compare_predictions(
         `effect_low` and `effect_high` (paired Cohen's d), `dominance` (share of subjects for whom
         the first is better, less worse), `cliffs_delta`, `detectable` (the smallest true
         difference this design would find with `power`, corrected for the number of rows),
-        `error`, `subject_error`, `clip_error` (standard errors), `seed_sd` (SD of the difference
-        over seeds that both have; NaN with one), `n_seeds`, `n_subjects`, `n_clips`, `smallest_p`
+        `error` (standard) with `df` (degrees of freedom), `subject_error`, `clip_error` (its
+        parts), `seed_sd` (SD of the difference over seeds that both have; NaN with one), `n_seeds`, `n_subjects`, `n_clips`, `smallest_p`
         (of the permutation test).
 
     Raises
@@ -165,6 +166,7 @@ def compare_predictions(
                     crossed.error, crossed.df, alpha=alpha, power=power, n_comparisons=len(pairs)
                 ),
                 "error": crossed.error,
+                "df": crossed.df,
                 "subject_error": crossed.subject_error,
                 "clip_error": crossed.clip_error,
                 **_seeds(counts[first], counts[second], metric),
