@@ -106,8 +106,8 @@ def compare_predictions(
         the first is better, less worse), `cliffs_delta`, `detectable` (the smallest true
         difference this design would find with `power`, corrected for the number of rows),
         `error` (standard) with `df` (degrees of freedom), `subject_error`, `clip_error` (its
-        parts), `seed_sd` (SD of the difference over seeds that both have; NaN with one), `n_seeds`, `n_subjects`, `n_clips`, `smallest_p`
-        (of the permutation test).
+        parts), `seed_sd` (SD of the difference over seeds that both have; NaN with one),
+        `n_seeds`, `n_subjects`, `n_clips`, `smallest_p` (of the permutation test).
 
     Raises
     ------
