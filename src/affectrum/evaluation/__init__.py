@@ -40,6 +40,7 @@ from affectrum.evaluation.effects import (
     paired_cohens_d,
     paired_dominance,
 )
+from affectrum.evaluation.heldout import HeldOut, Tempered, conformal_held_out, temper
 from affectrum.evaluation.intervals import Interval, crossed_bootstrap, crossed_confusions
 from affectrum.evaluation.optimism import learning_curve, optimism_gap
 from affectrum.evaluation.pairs import compare_predictions
@@ -70,10 +71,12 @@ __all__ = [
     "CriticalDifference",
     "CrossedError",
     "Friedman",
+    "HeldOut",
     "Interval",
     "PairedTest",
     "Predictions",
     "SharedCounts",
+    "Tempered",
     "calibration",
     "cautions",
     "chance_level",
@@ -83,6 +86,7 @@ __all__ = [
     "compare_predictions",
     "concordance",
     "conformal_across_subjects",
+    "conformal_held_out",
     "conformal_sets",
     "conformal_threshold",
     "confusion_matrix",
@@ -112,5 +116,6 @@ __all__ = [
     "shared_counts",
     "subject_scores",
     "summarise",
+    "temper",
     "variance_components",
 ]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affectrum.errors import check_option
 from affectrum.evaluation.classification import COUNT_METRICS, metrics_from_confusion
@@ -30,6 +31,8 @@ class Chance:
         Share of permutations that reach the observed score (one-sided, the observed one counted).
     n_permutations : int
         How many.
+    by : str
+        What was permuted: "trial" or "clip".
     """
 
     value: float
@@ -38,6 +41,7 @@ class Chance:
     majority: float
     p_value: float
     n_permutations: int
+    by: str = "trial"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -49,11 +53,12 @@ def chance_level(
     metric: str = "balanced_accuracy",
     *,
     level: str = "window",
+    by: str = "trial",
     n_permutations: int = 1000,
     coverage: float = 0.95,
     seed: int = 0,
 ) -> Chance:
-    """Permute labels by whole trials within each subject, keeping the predictions.
+    """Permute labels by whole trials, or by whole clips, keeping the predictions.
 
     Parameters
     ----------
@@ -63,6 +68,9 @@ def chance_level(
         One of `COUNT_METRICS`.
     level : {"window", "trial"}
         What is counted.
+    by : {"trial", "clip"}
+        "trial" permutes the labels of each subject's trials. "clip" permutes the labels of clips,
+        alike for all subjects: among clips that the same subjects saw.
     n_permutations : int
         How many.
     coverage : float
@@ -77,10 +85,13 @@ def chance_level(
     Notes
     -----
     Windows of a trial keep one label, because permuting windows would break what ties them
-    together and make the interval far too short. This null does not see a model that recognises
-    clips which all subjects share.
+    together and make the interval far too short. Where all subjects saw the same clips and tend to
+    be predicted alike on each, permuting by trial makes it too short as well: the interval by clip
+    is the one that a score has to leave. Neither sees that a model was *trained* to recognise
+    clips; that takes the controls, which train on permuted labels.
     """
     check_option("metric", metric, COUNT_METRICS)
+    check_option("by", by, ("trial", "clip"))
     rows = predictions.at(level)
     n_classes = len(rows.classes)
     n_trials = int(rows.trial.max()) + 1
@@ -90,13 +101,18 @@ def chance_level(
     guesses = np.zeros((n_trials, n_classes))
     np.add.at(guesses, (rows.trial, rows.y_pred), 1.0)
     rng = np.random.default_rng(seed)
+    if by == "clip":
+        permuted = _by_clip(rng, truth, subject, rows.clip[first], n_permutations)
+    n_subjects = int(subject.max()) + 1
     total = np.zeros(n_permutations)
     observed = majority = 0.0
-    n_subjects = int(subject.max()) + 1
     for number in range(n_subjects):
         mine = np.flatnonzero(subject == number)
-        labels = np.broadcast_to(truth[mine], (n_permutations, len(mine)))
-        shuffled = rng.permuted(labels, axis=1)
+        if by == "trial":
+            labels = np.broadcast_to(truth[mine], (n_permutations, len(mine)))
+            shuffled = rng.permuted(labels, axis=1)
+        else:
+            shuffled = permuted[:, mine]
         hot = (shuffled[:, None, :] == np.arange(n_classes)[:, None]).astype(np.float64)
         values = metrics_from_confusion(hot @ guesses[mine], (metric,))[metric]
         total += np.nan_to_num(values)
@@ -117,4 +133,30 @@ def chance_level(
         majority=majority / n_subjects,
         p_value=(reached + 1) / (n_permutations + 1),
         n_permutations=n_permutations,
+        by=by,
     )
+
+
+def _by_clip(
+    rng: np.random.Generator,
+    truth: NDArray[np.int64],
+    subject: NDArray[np.int64],
+    clip: NDArray[np.int64],
+    n_permutations: int,
+) -> NDArray[np.int64]:
+    """Labels of trials with clips exchanged, shape (n_permutations, n_trials).
+
+    A clip takes the labels of another one that the same subjects saw, subject by subject, so that
+    self-reports move along with their clip.
+    """
+    n_subjects, n_clips = int(subject.max()) + 1, int(clip.max()) + 1
+    # A subject's label of a clip; of a clip seen several times, the first one.
+    label = np.full((n_subjects, n_clips), -1, dtype=np.int64)
+    label[subject[::-1], clip[::-1]] = truth[::-1]
+    patterns = np.unique(label >= 0, axis=1, return_inverse=True)[1].ravel()
+    source = np.tile(np.arange(n_clips), (n_permutations, 1))
+    for pattern in range(int(patterns.max()) + 1):
+        members = np.flatnonzero(patterns == pattern)
+        drawn = np.broadcast_to(members, (n_permutations, len(members)))
+        source[:, members] = rng.permuted(drawn, axis=1)
+    return np.asarray(label[subject, source[:, clip]])

@@ -23,7 +23,13 @@ from affectrum.errors import ConfigError
 from affectrum.evaluation.classification import check_scores
 from affectrum.evaluation.predictions import Predictions
 
-__all__ = ["ConformalSets", "conformal_across_subjects", "conformal_sets", "conformal_threshold"]
+__all__ = [
+    "ConformalSets",
+    "conformal_across_subjects",
+    "conformal_sets",
+    "conformal_threshold",
+    "describe_sets",
+]
 
 
 def conformal_threshold(
@@ -106,7 +112,7 @@ class ConformalSets:
         In the order of the rows.
     subjects : DataFrame
         One row per subject: `corpus`, `subject`, `coverage` (share of sets that hold the truth),
-        `size` (mean number of classes), `threshold`, `n`.
+        `size` (mean number of classes), `threshold` (the largest of its folds), `n` (rows).
     coverage : float
         What was promised for a random window of a new person.
     calibrated_on : str
@@ -158,27 +164,46 @@ def conformal_across_subjects(
         )
     scores = np.asarray(rows.scores, dtype=np.float64)
     sets = np.zeros(scores.shape, dtype=bool)
-    table = []
+    thresholds = np.zeros(len(scores))
     for number in range(n_subjects):
         mine = rows.subject == number
-        threshold = conformal_threshold(
+        thresholds[mine] = conformal_threshold(
             scores[~mine], rows.y_true[~mine], rows.subject[~mine], coverage=coverage
         )
-        sets[mine] = conformal_sets(scores[mine], threshold)
-        table.append(_describe(rows, sets, mine, threshold))
-    return ConformalSets(sets, pd.DataFrame(table), coverage, "the other test subjects")
+        sets[mine] = conformal_sets(scores[mine], float(thresholds[mine][0]))
+    table = describe_sets(rows, sets, thresholds)
+    return ConformalSets(sets, table, coverage, "the other test subjects")
 
 
-def _describe(
-    rows: Predictions, sets: NDArray[np.bool_], mine: NDArray[np.bool_], threshold: float
-) -> dict[str, Any]:
-    first = rows.table.iloc[int(np.flatnonzero(mine)[0])]
-    held = sets[mine][np.arange(int(mine.sum())), rows.y_true[mine]]
-    return {
-        "corpus": str(first["corpus"]),
-        "subject": int(first["subject"]),
-        "coverage": float(held.mean()),
-        "size": float(sets[mine].sum(axis=1).mean()),
-        "threshold": threshold,
-        "n": int(mine.sum()),
-    }
+def describe_sets(
+    rows: Predictions, sets: NDArray[np.bool_], thresholds: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Say what the sets of each subject hold.
+
+    Parameters
+    ----------
+    rows : Predictions
+        n rows.
+    sets : ndarray of bool, shape (n, n_classes)
+        Which classes stay.
+    thresholds : ndarray, shape (n,)
+        What each row's set was made with.
+
+    Returns
+    -------
+    DataFrame
+        ``ConformalSets.subjects``.
+    """
+    held = sets[np.arange(len(rows)), rows.y_true]
+    table = pd.DataFrame(
+        {
+            "corpus": rows.table["corpus"].astype(str).to_numpy(),
+            "subject": rows.table["subject"].to_numpy(dtype=np.int64),
+            "coverage": held.astype(np.float64),
+            "size": sets.sum(axis=1).astype(np.float64),
+            "threshold": thresholds,
+            "n": 1,
+        }
+    )
+    whole = table.groupby(["corpus", "subject"], as_index=False)
+    return whole.agg({"coverage": "mean", "size": "mean", "threshold": "max", "n": "sum"})

@@ -81,7 +81,9 @@ def summarise(
     dict
         ``n_subjects``, ``n_clips``, ``<metric>`` and ``<metric>_sd`` (mean and SD over subjects)
         for each of `METRICS`, ``interval_low``, ``interval_high``, ``chance``, ``chance_low``,
-        ``chance_high``, ``chance_p``, ``majority``, ``ece``, ``brier``, ``nll``, ``cautions``.
+        ``chance_high``, ``chance_p`` (labels permuted by trial), ``chance_clip_low``,
+        ``chance_clip_high``, ``chance_clip_p`` (by clip, alike for all subjects), ``majority``,
+        ``ece``, ``brier``, ``nll``, ``cautions``.
     """
     table = score_predictions(predictions, level)
     interval = crossed_bootstrap(
@@ -89,6 +91,9 @@ def summarise(
     )
     chance = chance_level(
         predictions, metric, level=level, n_permutations=n_permutations, seed=seed
+    )
+    by_clip = chance_level(
+        predictions, metric, level=level, by="clip", n_permutations=n_permutations, seed=seed
     )
     at_level = predictions.at(level)
     out: dict[str, Any] = {"n_subjects": interval.n_subjects, "n_clips": interval.n_clips}
@@ -104,6 +109,9 @@ def summarise(
         chance_low=chance.low,
         chance_high=chance.high,
         chance_p=chance.p_value,
+        chance_clip_low=by_clip.low,
+        chance_clip_high=by_clip.high,
+        chance_clip_p=by_clip.p_value,
         majority=chance.majority,
         **calibration(at_level.y_true, at_level.scores),
         cautions=cautions(predictions),
