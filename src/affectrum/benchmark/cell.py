@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 import time
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from affectrum.benchmark.cell_pictures import store_fold_pictures, store_importance
 from affectrum.benchmark.cells import RECORD_FORMAT, Cell
 from affectrum.benchmark.extras import ImportanceCollector
+from affectrum.benchmark.heldout import held_out_arrays, plane_truth, score_held_out
 from affectrum.benchmark.record import identifier_arrays, prediction_arrays, write_cell
 from affectrum.benchmark.shared import SharedPretraining
 from affectrum.errors import ConfigError
@@ -63,10 +65,11 @@ def versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
+    # Sums are split over threads, so their number shows in the last bits.
     torch = sys.modules.get("torch")
-    if torch is not None:
-        # Sums are split over threads, so their number shows in the last bits.
-        found["threads"] = str(torch.get_num_threads())
+    threads = os.environ.get("OMP_NUM_THREADS") if torch is None else torch.get_num_threads()
+    if threads is not None:
+        found["threads"] = str(threads)
     return found
 
 
@@ -78,6 +81,8 @@ class _FoldResult:
     plane: NDArray[np.float32] | None
     table: pd.DataFrame
     clips: pd.DataFrame
+    held_out: dict[str, NDArray[Any]] | None
+    plane_truth: NDArray[np.float32] | None
     members: dict[str, pd.DataFrame]
     meta: dict[str, Any]
 
@@ -168,8 +173,14 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
         np.concatenate([result.y_true for result in results]),
         np.repeat(np.arange(len(results)), [len(result.scores) for result in results]),
         _join_epochs(results),
-        _join_planes(results),
+        _join_planes([result.plane for result in results], [len(r.scores) for r in results]),
     )
+    predictions.update(held_out_arrays([result.held_out for result in results]))
+    coordinates = _join_planes(
+        [result.plane_truth for result in results], [len(r.scores) for r in results]
+    )
+    if coordinates is not None and "valence_arousal" in predictions:
+        predictions["valence_arousal_true"] = coordinates
     identifiers = identifier_arrays([result.members for result in results])
     return write_cell(context.out, cell.digest, meta, predictions, identifiers)
 
@@ -317,6 +328,7 @@ def _score_fold(
     began = time.perf_counter()
     scores = np.asarray(method.predict_proba(fold.test), dtype=np.float32)
     plane = method.predict_valence_arousal(fold.test)
+    held_out = score_held_out(method, fold)
     timing["predict_s"] += time.perf_counter() - began
     expected = (len(fold.test), len(fold.classes))
     if scores.shape != expected or not np.isfinite(scores).all():
@@ -345,6 +357,8 @@ def _score_fold(
         plane=None if plane is None else np.asarray(plane, dtype=np.float32),
         table=test[["corpus", "subject", "session", "row", "trial", "window", "start_s"]],
         clips=test[["clip", "film", "series"]],
+        held_out=held_out,
+        plane_truth=None if plane is None else plane_truth(parts, fold),
         members=members,
         meta=meta,
     )
@@ -366,15 +380,15 @@ def _join_epochs(results: list[_FoldResult]) -> NDArray[np.float16] | None:
     return joined
 
 
-def _join_planes(results: list[_FoldResult]) -> NDArray[np.float32] | None:
-    if all(result.plane is None for result in results):
+def _join_planes(
+    planes: list[NDArray[np.float32] | None], sizes: list[int]
+) -> NDArray[np.float32] | None:
+    if all(plane is None for plane in planes):
         return None
     return np.concatenate(
         [
-            np.full((len(result.scores), 2), np.nan, dtype=np.float32)
-            if result.plane is None
-            else result.plane
-            for result in results
+            np.full((size, 2), np.nan, dtype=np.float32) if plane is None else plane
+            for plane, size in zip(planes, sizes, strict=True)
         ]
     )
 
