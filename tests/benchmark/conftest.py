@@ -1,20 +1,40 @@
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-# The helpers live in a module of their own, because the kill test's child process uses them too.
-_SPEC = importlib.util.spec_from_file_location(
-    "benchmark_helpers", Path(__file__).with_name("benchmark_helpers.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-helpers = importlib.util.module_from_spec(_SPEC)
-sys.modules["benchmark_helpers"] = helpers
-_SPEC.loader.exec_module(helpers)
+
+# The helpers live in a module of their own, because the kill test's child process uses them too,
+# and so do those of engines.
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+helpers = _load("benchmark_helpers")
+
+
+@contextlib.contextmanager
+def _engine_methods():
+    """Make the methods that tests of engines use known for a while."""
+    from affectrum.methods import registry
+
+    mine = _load("benchmark_engine_methods").METHODS
+    registry._REGISTERED.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            registry._REGISTERED.pop(name, None)
 
 
 @pytest.fixture
@@ -30,5 +50,5 @@ def plan(_known_methods):
 @pytest.fixture(autouse=True)
 def _known_methods():
     helpers.LOG.clear()
-    with helpers.registered():
+    with helpers.registered(), _engine_methods():
         yield

@@ -251,7 +251,16 @@ def test_damaged_cells_are_not_trusted(tmp_path, plan, parts):
     path.write_bytes(bytes(data[:-5]))
     assert len(load_record(tmp_path)) == 1
     assert len(run_plan(plan, tmp_path, windows=parts).computed) == 1
+    assert len(load_record(tmp_path)) == 2
     assert np.isfinite(load_record(tmp_path)[0].scores).all()
+    # so is one whose manifest was cut
+    manifest = cell.folder / "cell.json"
+    manifest.write_bytes(manifest.read_bytes()[:-5])
+    assert len(load_record(tmp_path)) == 1
+    # and one of an earlier version has no brief
+    (load_record(tmp_path)[0].folder / "brief.json").unlink()
+    assert len(load_record(tmp_path)) == 1
+    assert len(run_plan(plan, tmp_path, windows=parts).computed) == 1
 
 
 def test_a_folder_without_a_run(tmp_path):

@@ -26,6 +26,7 @@ __all__ = [
     "clear_wrecks",
     "digest_of",
     "load_arrays",
+    "no_room",
     "pack_arrays",
     "publish_folder",
     "sha256",
@@ -102,7 +103,7 @@ def write_file(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise _no_room(path, error) from error
+        raise no_room(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -149,7 +150,7 @@ def publish_folder(folder: Path, files: Mapping[str, bytes], manifest: str) -> b
             return True
         return False
     except OSError as error:
-        raise _no_room(folder, error) from error
+        raise no_room(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -183,7 +184,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _no_room(path: Path, error: OSError) -> StoreError:
+def no_room(path: Path, error: OSError) -> StoreError:
+    """Return the error that says that a place can't be written, and what to do."""
     return StoreError(
         f"{path} can't be written: {error.strerror or error}. Finished cells are kept; make room "
         "or choose another output folder, and run again."

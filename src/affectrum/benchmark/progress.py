@@ -40,6 +40,11 @@ class ProgressEvent:
         Estimate from the cells computed in this run; None before the first one is finished.
     message : str
         A sentence, where there is something to say.
+    worker : int or None
+        Which of several processes it comes from.
+    cells_begun : float
+        Parts of the cells that are being computed, added up; together with `cells_done` the work
+        that is done, in cells.
     """
 
     kind: str
@@ -58,6 +63,8 @@ class ProgressEvent:
     elapsed_s: float = 0.0
     remaining_s: float | None = None
     message: str = ""
+    worker: int | None = None
+    cells_begun: float = 0.0
 
     @property
     def cells_per_minute(self) -> float | None:

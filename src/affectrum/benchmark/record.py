@@ -1,13 +1,15 @@
 """The record: one folder per cell, written once, read without trust in anything unfinished.
 
 ``<run>/cells/<digest>/`` holds ``predictions.npz`` (scores, truth, identifiers of every test
-window), ``identifiers.npz`` (which trials stood in which role of which fold) and ``cell.json``
-(everything else, with the digests of the other two files; written last).
+window), ``identifiers.npz`` (which trials stood in which role of which fold), ``brief.json`` (what
+a plan of many cells asks of each: sizes of the files, duration) and ``cell.json`` (everything else,
+with the digests of the other files; written last).
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,9 +34,17 @@ from affectrum.evaluation.classification import confusion_matrix
 if TYPE_CHECKING:
     from affectrum.protocols import Certificate
 
-__all__ = ["MANIFEST", "CellResult", "cell_folder", "is_complete", "load_record", "write_cell"]
+__all__ = [
+    "MANIFEST",
+    "CellResult",
+    "cell_folder",
+    "is_complete",
+    "load_record",
+    "read_brief",
+    "write_cell",
+]
 
-MANIFEST = "cell.json"
+MANIFEST, BRIEF = "cell.json", "brief.json"
 _INTEGERS = ("subject", "session", "row", "trial", "window")
 _TEXTS = ("corpus", "clip", "film", "series")
 
@@ -47,14 +57,54 @@ def cell_folder(run: Path, digest: str) -> Path:
 def is_complete(run: Path, digest: str) -> bool:
     """Whether a cell is finished: its manifest is there, and its files have their sizes."""
     folder = cell_folder(run, digest)
+    sizes = read_brief(run, digest).get("bytes")
     try:
-        meta = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return all(
-            (folder / name).stat().st_size == entry["bytes"]
-            for name, entry in meta["files"].items()
-        )
-    except (OSError, ValueError, KeyError):
+        if not isinstance(sizes, dict):
+            meta = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            sizes = {name: entry["bytes"] for name, entry in meta["files"].items()}
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def read_brief(run: Path, digest: str) -> dict[str, Any]:
+    """Return what a stored cell says of itself in a few words; empty if there is no such cell.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+    digest : str
+        The cell.
+
+    Returns
+    -------
+    dict
+        ``bytes`` (of each file), ``method``, ``label``, ``source``, ``target``, ``protocol``,
+        ``task``, ``n_folds``, ``control`` and ``seconds``.
+    """
+    try:
+        brief = json.loads((cell_folder(run, digest) / BRIEF).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return brief if isinstance(brief, dict) else {}
+
+
+def _brief(meta: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
+    method = meta.get("method", {})
+    content = {
+        "bytes": {name: len(data) for name, data in files.items()},
+        "method": method.get("name"),
+        "label": method.get("label"),
+        "task": meta.get("task_title"),
+        "source": meta.get("source"),
+        "target": meta.get("target"),
+        "protocol": meta.get("protocol"),
+        "control": meta.get("control", ""),
+        "n_folds": len(meta.get("folds", ())),
+        "seconds": meta.get("timing", {}).get("total_s"),
+    }
+    return json.dumps(content, ensure_ascii=False).encode("utf-8")
 
 
 def write_cell(
@@ -77,9 +127,11 @@ def write_cell(
     }
     listed = {name: {"bytes": len(data), "sha256": sha256(data)} for name, data in files.items()}
     text = json.dumps({**meta, "digest": digest, "files": listed}, indent=1, ensure_ascii=False)
-    return publish_folder(
-        cell_folder(run, digest), {**files, MANIFEST: text.encode("utf-8")}, MANIFEST
-    )
+    files[MANIFEST] = text.encode("utf-8")
+    if not is_complete(run, digest):
+        # What was damaged since it was written would be kept for its manifest's sake.
+        shutil.rmtree(cell_folder(run, digest), ignore_errors=True)
+    return publish_folder(cell_folder(run, digest), {BRIEF: _brief(meta, files), **files}, MANIFEST)
 
 
 def prediction_arrays(

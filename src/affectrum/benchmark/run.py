@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from affectrum.benchmark.cell import CellContext, run_cell
+from affectrum.benchmark.cells import Cell, expand
+from affectrum.benchmark.engines import make_engine
+from affectrum.benchmark.engines.base import about
+from affectrum.benchmark.engines.devices import visible_devices
 from affectrum.benchmark.extras import add_extra, class_means
 from affectrum.benchmark.files import clear_wrecks, digest_of, write_file
 from affectrum.benchmark.inputs import PlanWindows, WindowsLike
-from affectrum.benchmark.plan import Cell, Plan, TaskPlan, expand, load_plan
+from affectrum.benchmark.plan import Plan, load_plan
 from affectrum.benchmark.progress import ProgressCallback, ProgressEvent
 from affectrum.benchmark.record import is_complete
-from affectrum.benchmark.shared import SharedPretraining
-from affectrum.errors import AccessError, AffectrumError, StoreError
+from affectrum.benchmark.work import Outcome, RunSpec
+from affectrum.errors import StoreError
 from affectrum.protocols.fold import resolve_scheme
 
 __all__ = ["RunReport", "run_plan"]
@@ -36,7 +39,7 @@ class RunReport:
     cells : list of Cell
         All cells of the plan, with the digests they are stored under.
     computed, kept : list of Cell
-        Finished in this run; finished before.
+        Finished in this run; finished before, or by another runner.
     refused : list of (Cell, str)
         The protocol does not grant what the method needs; with the reason.
     failed : list of (Cell, str)
@@ -62,44 +65,89 @@ class RunReport:
         """Whether no cell failed (a refused one did what it should)."""
         return not self.failed
 
+    @property
+    def n_done(self) -> int:
+        """Cells that have come to their end, whichever."""
+        return len(self.computed) + len(self.kept) + len(self.refused) + len(self.failed)
+
+    def take(self, cell: Cell, outcome: Outcome) -> str:
+        """Note how a cell ended and return the kind of event that tells it.
+
+        Parameters
+        ----------
+        cell : Cell
+            The cell.
+        outcome : Outcome
+            How it ended.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        StoreError
+            If no other cell would fare better.
+        """
+        self.pretrained += outcome.pretrained
+        self.reused += outcome.reused
+        if outcome.state == "stopped":
+            raise StoreError(outcome.message)
+        if outcome.state == "computed":
+            self.computed.append(cell)
+            return "cell-done"
+        if outcome.state == "kept":
+            self.kept.append(cell)
+        elif outcome.state == "refused":
+            self.refused.append((cell, outcome.message))
+        else:
+            self.failed.append((cell, outcome.message))
+        return f"cell-{outcome.state}"
+
 
 class _Teller:
     """Fills in what is the same for all events and keeps count."""
 
-    def __init__(self, callback: ProgressCallback | None, total: int) -> None:
+    def __init__(self, callback: ProgressCallback | None, report: RunReport, workers: int) -> None:
         self.callback = callback
+        self.report = report
+        self.workers = workers
         self.began = time.perf_counter()
-        self.state = ProgressEvent("start", cells_total=total)
+        # Each worker's events build on its last one.
+        self.states: dict[int | None, ProgressEvent] = {}
         self.computed_s: list[float] = []
 
-    def __call__(self, kind: str, **changes: Any) -> None:
-        elapsed = time.perf_counter() - self.began
-        left = self.state.cells_total - changes.get("cells_done", self.state.cells_done)
+    def __call__(self, kind: str, *, worker: int | None = None, **changes: Any) -> None:
+        total = len(self.report.cells)
+        done = self.report.n_done
         mean = sum(self.computed_s) / len(self.computed_s) if self.computed_s else None
-        self.state = replace(
-            self.state,
+        state = self.states.get(worker, ProgressEvent("start"))
+        self.states[worker] = state = replace(
+            state,
             kind=kind,
-            elapsed_s=elapsed,
-            remaining_s=None if mean is None else mean * left,
+            cells_done=done,
+            cells_total=total,
+            worker=worker,
+            elapsed_s=time.perf_counter() - self.began,
+            remaining_s=None if mean is None else mean * (total - done) / self.workers,
             **{"message": "", **changes},
         )
         if self.callback is not None:
-            self.callback(self.state)
+            parts = [s.folds_done / s.folds_total for s in self.states.values() if s.folds_total]
+            self.callback(replace(state, cells_begun=min(sum(parts), total - done)))
 
-    def about(self, cell: Cell) -> dict[str, Any]:
-        """Fields that name a cell, with everything below it empty."""
-        return {
-            "cell": cell.digest,
-            "task": cell.task.title,
-            "method": cell.method.title,
-            "seed": cell.seed,
-            "fold": "",
-            "folds_done": 0,
-            "folds_total": 0,
-            "stage": "",
-            "stage_done": 0,
-            "stage_total": 0,
-        }
+    def ended(self, kind: str, cell: Cell, outcome: Outcome) -> None:
+        """Tell how a cell ended."""
+        if kind == "cell-done" and outcome.seconds:
+            self.computed_s.append(outcome.seconds)
+        whose = [name for name, state in self.states.items() if state.cell == cell.digest]
+        nothing = {"folds_done": 0, "folds_total": 0}
+        self(
+            kind,
+            worker=whose[0] if whose else None,
+            message=outcome.message,
+            **{**about(cell), **nothing},
+        )
 
 
 def run_plan(
@@ -107,7 +155,12 @@ def run_plan(
     out: str | Path,
     *,
     windows: WindowsLike | None = None,
+    engine: str = "local",
     workers: int = 1,
+    threads: int | None = None,
+    devices: Sequence[str] | None = None,
+    imports: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
 ) -> RunReport:
     """Compute the cells of a plan that are not in the record yet.
@@ -117,11 +170,24 @@ def run_plan(
     plan : Plan or path
         The plan, or its YAML file.
     out : path
-        The run's folder; made if missing. Several plans may share one.
+        The run's folder; made if missing. Several plans and several runs may share one.
     windows : mapping of str to Windows, or callable (corpus, recipe) -> Windows, optional
-        Ready windows instead of the plan's corpora and store.
+        Ready windows instead of the plan's corpora and store. Each process gets a copy.
+    engine : str
+        A name of `affectrum.benchmark.engines.ENGINES`.
     workers : int
-        For preparing windows.
+        Processes of this machine (one computes in this process), Dask workers, or Slurm jobs. Also
+        for preparing windows.
+    threads : int, optional
+        Threads of arithmetic in each process: 1 in other processes, as it is in this one, unless
+        said otherwise. Results repeat bit for bit for equal numbers on one kind of machine.
+    devices : sequence of str, optional
+        Graphics processors that several workers are placed on in turn, as CUDA names them. Default:
+        all that are visible; empty hides none and places nobody.
+    imports : sequence of str
+        Modules that each process imports first, because they register methods.
+    options : mapping, optional
+        Of the engine; see `affectrum.benchmark.engines.dask` and ``.slurm``.
     progress : callable, optional
         Receives a `ProgressEvent` whenever something happens.
 
@@ -133,72 +199,50 @@ def run_plan(
     Raises
     ------
     ConfigError, StoreError
-        If the plan, the corpora or the output folder can't be used.
+        If the plan, the corpora, the engine or the output folder can't be used.
 
     Notes
     -----
     A cell appears under its name in one step, so that Ctrl-C or a kill at any moment loses at
-    most the current one; the next run continues. Two runs may share a folder.
+    most those being computed; the next run continues. Runners that share a folder share the cells.
     """
     plan = plan if isinstance(plan, Plan) else load_plan(plan)
-    out = Path(out)
+    out = Path(out).absolute()
+    alone = engine == "local" and workers == 1
+    if devices is None:
+        devices = () if alone else visible_devices()
     inputs = PlanWindows(plan, windows, workers=workers, progress=progress)
+    chosen = make_engine(engine, workers=workers, options=options, inputs=inputs, devices=devices)
     cells = expand(plan, inputs.fingerprints())
     told = {} if windows is not None else plan.told()
+    spec = RunSpec(
+        plan=plan,
+        out=out,
+        told=told,
+        windows=windows,
+        threads=threads if threads is not None or (alone and not devices) else 1,
+        devices=tuple(devices),
+        imports=tuple(imports),
+    )
     _write_plan(out, plan, cells, told)
     for folder in (out / "cells", out / "shared"):
         clear_wrecks(folder)
     report = RunReport(out, cells)
-    tell = _Teller(progress, len(cells))
-    shared = SharedPretraining(out / "shared")
+    tell = _Teller(progress, report, workers)
     if plan.extras:
         _feature_maps(plan, inputs, out, tell)
+    missing = []
     for cell in cells:
-        done = len(report.computed) + len(report.kept) + len(report.refused) + len(report.failed)
-        about = {"cells_done": done, **tell.about(cell)}
         if is_complete(out, cell.digest):
-            report.kept.append(cell)
-            tell("cell-kept", **{**about, "cells_done": done + 1})
-            continue
-        tell("cell-start", **about)
-        began = time.perf_counter()
-        context = CellContext(
-            out=out,
-            windows=partial(inputs.get, recipe=cell.task.recipe),
-            shared=shared,
-            tell=tell,
-            epoch_scores=plan.epoch_scores,
-            told={name: told[name] for name in cell.task.corpora if name in told},
-            extras=plan.extras and cell.seed == plan.seeds[0] and _is_drawn(plan, cell.task),
-        )
-        try:
-            run_cell(cell, context)
-        except StoreError:
-            # The output folder is full or read-only: no other cell would fare better.
-            raise
-        except AccessError as error:
-            report.refused.append((cell, str(error)))
-            tell("cell-refused", cells_done=done + 1, message=str(error))
-        except AffectrumError as error:
-            report.failed.append((cell, str(error)))
-            tell("cell-failed", cells_done=done + 1, message=str(error))
+            tell.ended(report.take(cell, Outcome("kept")), cell, Outcome("kept"))
         else:
-            tell.computed_s.append(time.perf_counter() - began)
-            report.computed.append(cell)
-            tell("cell-done", cells_done=done + 1)
-    report.pretrained, report.reused = shared.computed, shared.reused
+            missing.append(cell)
+    with contextlib.closing(chosen.run(missing, spec, tell)) as ended:
+        for cell, outcome in ended:
+            tell.ended(report.take(cell, outcome), cell, outcome)
     report.seconds = time.perf_counter() - tell.began
-    tell("end", cells_done=len(cells))
+    tell("end")
     return report
-
-
-def _is_drawn(plan: Plan, task: TaskPlan) -> bool:
-    """Whether a task gets pictures: not if another one differs only by more calibration trials."""
-    left_out = {"name", "calibration_trials", "methods"}
-    content = task.model_dump(exclude=left_out)
-    return not any(
-        other.k > task.k and other.model_dump(exclude=left_out) == content for other in plan.tasks
-    )
 
 
 def _write_plan(out: Path, plan: Plan, cells: list[Cell], told: dict[str, Any]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import socket
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affectrum import __version__
-from affectrum.benchmark.files import publish_folder, sha256
+from affectrum.benchmark.files import digest_of, no_room, publish_folder, sha256
 from affectrum.errors import StoreError
+from affectrum.store.locks import lock_path, locked
 
 if TYPE_CHECKING:
     from affectrum.methods.base import Method, Pretrained, Progress
@@ -31,6 +35,9 @@ class SharedPretraining:
     ----------
     folder : Path
         ``<run>/shared``.
+    device : str
+        Name of the graphics processor in use, if any: processes on one device pre-train one after
+        the other.
 
     Attributes
     ----------
@@ -40,8 +47,9 @@ class SharedPretraining:
         How often a model was trained, and handed out again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, device: str = "") -> None:
         self.folder = folder
+        self.device = device
         self.seconds = 0.0
         self.computed = 0
         self.reused = 0
@@ -54,22 +62,54 @@ class SharedPretraining:
         fingerprint = method.pretrain_fingerprint(access)
         if fingerprint is None:
             return None
+        found = self._known(fingerprint)
+        if found is not None:
+            return found
+        # Processes that need the same model wait for the one that makes it.
+        with self._alone(fingerprint, progress):
+            found = self._known(fingerprint)
+            if found is not None:
+                return found
+            device = f"device {socket.gethostname()} {self.device}" if self.device else None
+            with self._alone(device, progress):
+                began = time.perf_counter()
+                made = method.pretrain(access, progress=progress)
+                self.seconds += time.perf_counter() - began
+            if made is None:
+                return None
+            self.computed += 1
+            self._save(fingerprint, made)
+        self._keep(fingerprint, made)
+        return made
+
+    def _known(self, fingerprint: str) -> Pretrained | None:
         found = self._kept.get(fingerprint)
         if found is None:
             found = self._load(fingerprint)
         if found is not None:
             self.reused += 1
             self._keep(fingerprint, found)
-            return found
-        began = time.perf_counter()
-        made = method.pretrain(access, progress=progress)
-        self.seconds += time.perf_counter() - began
-        if made is None:
-            return None
-        self.computed += 1
-        self._save(fingerprint, made)
-        self._keep(fingerprint, made)
-        return made
+        return found
+
+    @contextlib.contextmanager
+    def _alone(self, what: str | None, progress: Progress | None) -> Iterator[None]:
+        """Hold a lock on something, if the file system has locks: they only save work."""
+        if what is None:
+            yield
+            return
+
+        def waiting(who: str) -> None:
+            if progress is not None:
+                progress(f"waiting for {who}", 0, 0)
+
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(lock_path(self.folder, digest_of(what)), waiting))
+            except StoreError:  # a file system without locks
+                pass
+            except OSError as error:
+                raise no_room(self.folder, error) from error
+            yield
 
     def _keep(self, fingerprint: str, model: Pretrained) -> None:
         self._kept[fingerprint] = model
