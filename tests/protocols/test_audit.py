@@ -46,7 +46,13 @@ def test_a_subject_on_both_sides(seed):
     # one trial of the test subject joins the training side
     leaked = pd.concat([fold.tables["source"], fold.tables["test"].iloc[:3]], ignore_index=True)
     certificate = with_table(fold, "source", leaked).audit()
-    assert failed(certificate) == ["subjects", "trials", "windows", "content"]
+    assert failed(certificate) == [
+        "subjects",
+        "trials",
+        "windows",
+        "content",
+        "granted",
+    ]
     with pytest.raises(LeakError, match=r"(?s)SEED/1.*subjects: 1 of 1.*SEED/1"):
         certificate.raise_if_failed()
 
@@ -103,7 +109,7 @@ def test_trials_that_overlap_by_the_clock(seed):
     train = fold.tables["source"].copy()
     train["onset_s"] = test["onset_s"].iloc[0] + 0.5
     certificate = with_table(fold, "source", train).audit()
-    assert failed(certificate) == ["windows"]
+    assert failed(certificate) == ["windows"]  # the onset is no part of a window's name
     assert certificate["windows"].measured == 3
 
 
@@ -173,7 +179,7 @@ def test_calibration_trials_that_are_tested(seed, seed4):
     fold = make_folds([seed, seed4], "calibrated", target="SEED")[0]
     leaked = pd.concat([fold.tables["calibration"], fold.tables["test"]], ignore_index=True)
     certificate = with_table(fold, "calibration", leaked).audit()
-    assert failed(certificate) == ["trials", "windows", "content"]
+    assert failed(certificate) == ["trials", "windows", "content", "granted"]
 
 
 def test_certificate_round_trips(seed):
@@ -184,11 +190,11 @@ def test_certificate_round_trips(seed):
 
 
 def test_audit_of_stored_trials(seed):
-    """Tables restored from a record have one row per trial and no content."""
+    """Tables restored from a record have one row per trial and no content of windows."""
     fold = make_folds(seed, "loso")[0]
     stored = {
         role: table.drop_duplicates(["subject", "session", "row"]).drop(
-            columns=["window", "start_s", "id", "content"]
+            columns=["window", "start_s", "id", "content", "likeness"]
         )
         for role, table in fold.tables.items()
     }

@@ -1,203 +1,29 @@
-"""The leak audit: what of the test stands on the training side.
+"""The audit of identifier tables: what of the test stands on the training side.
 
-It reads the identifier tables of a fold and the records of its scalers, never the arrays that a
-method gets, and runs before anything is trained.
+The tables are those of a fold, or of a stored record; no signal is needed.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affectrum.errors import LeakError
-from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS
-from affectrum.protocols.catalogue import STIMULUS_LEVELS
+from affectrum.protocols.audit.certificate import Certificate, Check
+from affectrum.protocols.audit.content import same_content
+from affectrum.protocols.catalogue import CROSS_CORPUS, PROTOCOLS, STIMULUS_LEVELS
 
 if TYPE_CHECKING:
-    from affectrum.protocols.fold import Fold
     from affectrum.scaling import ScalerRecord
 
-__all__ = ["CHECKS", "Certificate", "Check", "audit_fold", "audit_tables"]
+__all__ = ["audit_tables", "rows_digest", "seen_by_records"]
 
-#: Every check, in order.
-CHECKS: tuple[str, ...] = (
-    "subjects",
-    "sessions",
-    "trials",
-    "windows",
-    "clip",
-    "film",
-    "series",
-    "scalers",
-    "content",
-    "hidden columns",
-)
-
-_SUBJECT_DISJOINT = (
-    "leave-one-subject-out",
-    "cross-corpus/zero-shot",
-    "cross-corpus/calibrated",
-)
 _TRANSDUCTIVE = ("per-subject", "released")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question of the audit and its answer.
-
-    Attributes
-    ----------
-    name : str
-        One of `CHECKS`.
-    passed : bool
-        False only if something was found that the protocol forbids.
-    measured : int
-        How many subjects, sessions, trials, windows or stimuli are on both sides.
-    required : bool
-        Whether the protocol promises that there is none; else it is measured for the reader.
-    detail : str
-        In words, with examples.
-    """
-
-    name: str
-    passed: bool
-    measured: int
-    required: bool
-    detail: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The audit's result for one fold.
-
-    Attributes
-    ----------
-    fold : str
-        The fold's name.
-    protocol : str
-        Its protocol, with modifiers.
-    checks : tuple of Check
-        In the order of `CHECKS`.
-    declared : tuple of str
-        Failed checks that the user declared as exceptions; printed beside the score.
-    """
-
-    fold: str
-    protocol: str
-    checks: tuple[Check, ...]
-    declared: tuple[str, ...] = ()
-
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        """Failed checks that were not declared."""
-        return tuple(
-            check for check in self.checks if not check.passed and check.name not in self.declared
-        )
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing failed that was not declared."""
-        return not self.failed
-
-    def __getitem__(self, name: str) -> Check:
-        for check in self.checks:
-            if check.name == name:
-                return check
-        raise KeyError(name)
-
-    def raise_if_failed(self, declared: Iterable[str] = ()) -> Certificate:
-        """Return the certificate with declared exceptions, or raise.
-
-        Parameters
-        ----------
-        declared : iterable of str
-            Names of checks that may fail; the certificate keeps them.
-
-        Raises
-        ------
-        LeakError
-            If another check failed; lists all failed checks.
-        """
-        wanted = tuple(declared)
-        used = tuple(
-            check.name for check in self.checks if not check.passed and check.name in wanted
-        )
-        certificate = Certificate(self.fold, self.protocol, self.checks, used)
-        if certificate.failed:
-            lines = [f"  - {check.name}: {check.detail}" for check in certificate.failed]
-            raise LeakError(
-                f"The leak audit of fold {self.fold} ({self.protocol}) failed:\n"
-                + "\n".join(lines)
-                + "\nRemove the overlap. If it is meant to be there, declare the check by name "
-                "(declared_leaks in a plan); the exception is then printed beside the score."
-            )
-        return certificate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        return {
-            "fold": self.fold,
-            "protocol": self.protocol,
-            "passed": self.passed,
-            "declared": list(self.declared),
-            "checks": [check.to_dict() for check in self.checks],
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Certificate:
-        """Restore what `to_dict` returned."""
-        return cls(
-            fold=str(data["fold"]),
-            protocol=str(data["protocol"]),
-            checks=tuple(Check(**check) for check in data["checks"]),
-            declared=tuple(data["declared"]),
-        )
-
-
-def audit_fold(fold: Fold) -> Certificate:
-    """Audit one fold.
-
-    Parameters
-    ----------
-    fold : Fold
-        The fold; its tables, its scalers' records and the columns of its test are read.
-
-    Returns
-    -------
-    Certificate
-    """
-    certificate = audit_tables(
-        fold.tables,
-        base=fold.base,
-        scaling=fold.scaling,
-        stimulus_disjoint=None if fold.stimulus_control else fold.stimulus_disjoint,
-        scalers=fold.scalers,
-        window_s=fold.window_s,
-        fold=fold.id,
-        protocol=fold.protocol,
-    )
-    shown = [
-        name for name in fold.test.table.columns if name in (*LABEL_COLUMNS, *STIMULUS_COLUMNS)
-    ]
-    hidden = Check(
-        "hidden columns",
-        not shown,
-        len(shown),
-        True,
-        f"the test windows show {', '.join(shown)}"
-        if shown
-        else "the test windows show neither labels nor stimuli",
-    )
-    return Certificate(certificate.fold, certificate.protocol, (*certificate.checks, hidden))
+_TRIAL = ["corpus", "subject", "session", "row"]
 
 
 def audit_tables(
@@ -207,6 +33,7 @@ def audit_tables(
     scaling: str,
     stimulus_disjoint: str | None,
     scalers: Iterable[ScalerRecord] = (),
+    selection: str | None = None,
     window_s: float | None = None,
     fold: str = "",
     protocol: str = "",
@@ -224,50 +51,117 @@ def audit_tables(
         The level at which stimuli must be disjoint.
     scalers : iterable of ScalerRecord
         What the scalers saw.
+    selection : str or None
+        The rule that chooses an epoch.
     window_s : float or None
         Length of a window in seconds.
     fold, protocol : str
-        Names for the certificate.
+        Names for the certificate; a protocol that is named transductive may grant test signals.
 
     Returns
     -------
     Certificate
-        With every check but "hidden columns".
+        With every check that needs no signal.
     """
     test = tables["test"]
-    seen = {role: table for role, table in tables.items() if role != "test"}
-    windows = list(seen.values())
+    # Test signals that the protocol grants without labels, by its very name, are no leak.
+    transductive = "transductive" in protocol
+    seen = {
+        role: table
+        for role, table in tables.items()
+        if role != "test" and not (role == "unlabelled" and transductive)
+    }
     # Most questions are about trials, of which there are far fewer than windows.
     trials = {role: _trials_of(table) for role, table in tables.items()}
-    test_trials = trials.pop("test")
-    everything = list(trials.values())
+    test_trials = trials["test"]
+    everything = [trials[role] for role in seen]
     # The calibration is the test subject's own by definition.
     others = [trials["source"]] if "source" in trials else everything
+    disjoint = PROTOCOLS[base].disjoint if base in PROTOCOLS else "trials"
     checks = [
+        _corpora(others, test_trials, base),
         _shared_rows(
-            "subjects", others, test_trials, ["corpus", "subject"], base in _SUBJECT_DISJOINT
+            "subjects", others, test_trials, ["corpus", "subject"], disjoint == "subjects"
         ),
         _shared_rows(
             "sessions",
             others,
             test_trials,
             ["corpus", "subject", "session"],
-            base == "cross-session",
+            disjoint == "sessions",
         ),
-        _shared_rows(
-            "trials", everything, test_trials, ["corpus", "subject", "session", "row"], True
-        ),
-        _overlapping_windows(windows, test, window_s),
+        _shared_rows("trials", everything, test_trials, _TRIAL, True),
+        _overlapping_windows(list(seen.values()), test, window_s),
         *(
             _shared_stimuli(
                 level, everything, test_trials, _level_required(level, stimulus_disjoint)
             )
             for level in STIMULUS_LEVELS
         ),
-        _scaler_rows(tuple(scalers), test, scaling not in _TRANSDUCTIVE),
-        _same_content(seen, test),
+        _unlabelled(trials.get("unlabelled"), test_trials, transductive),
+        seen_by_records("scalers", "scaler", tuple(scalers), test, scaling not in _TRANSDUCTIVE),
+        _selection(selection, trials.get("validation"), test_trials),
+        same_content(seen, test),
     ]
-    return Certificate(fold, protocol, tuple(checks))
+    rows = {
+        role: {"n": len(table), "digest": rows_digest(table["id"].to_numpy(dtype=np.uint64))}
+        for role, table in tables.items()
+        if "id" in table
+    }
+    return Certificate(fold, protocol, tuple(checks), rows=rows)
+
+
+def rows_digest(ids: NDArray[np.uint64]) -> str:
+    """Return a digest of the sorted identifiers of windows; that of a scaler's record alike."""
+    return hashlib.sha256(np.sort(ids).astype("<u8").tobytes()).hexdigest()[:32]
+
+
+def _corpora(seen: list[pd.DataFrame], test: pd.DataFrame, base: str) -> Check:
+    """Corpora on both sides, and under leave-one-lab-out also corpora of the tested one's lab."""
+    name = "corpora"
+    required = base in CROSS_CORPUS
+    train = list(dict.fromkeys(str(c) for table in seen for c in pd.unique(table["corpus"])))
+    tested = [str(corpus) for corpus in pd.unique(test["corpus"])]
+    both = [corpus for corpus in tested if corpus in train]
+    if base.startswith("leave-one-lab-out"):
+        labs = {_lab(corpus) for corpus in tested} - {None}
+        both += [c for c in train if c not in both and _lab(c) in labs]
+    detail = (
+        f"{', '.join(both)} of the tested corpus{' or its lab' if 'lab' in base else ''} also train"
+        if both
+        else f"{', '.join(tested)} is tested, {', '.join(train)} train"
+    )
+    return Check(name, not (required and both), len(both), required, detail)
+
+
+def _lab(corpus: str) -> str | None:
+    from affectrum.catalog import get, is_known
+
+    return str(get(corpus).lab) if is_known(corpus) else None
+
+
+def _unlabelled(granted: pd.DataFrame | None, test: pd.DataFrame, transductive: bool) -> Check:
+    """Tested trials whose signals are granted without labels."""
+    if granted is None:
+        return Check("unlabelled", True, 0, not transductive, "no unlabelled signals are granted")
+    count = len(_distinct(test, _TRIAL).merge(_distinct(granted, _TRIAL), on=_TRIAL))
+    detail = f"{count} of {len(test)} tested trials are granted without labels"
+    if count and transductive:
+        detail += " (the protocol is named transductive)"
+    return Check("unlabelled", transductive or not count, count, not transductive, detail)
+
+
+def _selection(rule: str | None, validation: pd.DataFrame | None, test: pd.DataFrame) -> Check:
+    """Tested trials that the choice of an epoch sees with their labels."""
+    name = "selection"
+    if rule == "oracle":
+        detail = f"the best epoch is chosen on all {len(test)} tested trials (named oracle)"
+        return Check(name, True, len(test), False, detail)
+    if validation is None:
+        return Check(name, True, 0, True, "no epoch is chosen by a score")
+    count = len(_distinct(test, _TRIAL).merge(_distinct(validation, _TRIAL), on=_TRIAL))
+    detail = f"{count} of {len(test)} tested trials are among {len(validation)} validation trials"
+    return Check(name, not count, count, True, detail)
 
 
 def _level_required(level: str, wanted: str | None) -> bool:
@@ -403,39 +297,39 @@ def _shared_stimuli(
     return Check(level, not failed, len(both), required, "; ".join(parts))
 
 
-def _scaler_rows(scalers: tuple[ScalerRecord, ...], test: pd.DataFrame, required: bool) -> Check:
-    name = "scalers"
-    if not scalers:
-        return Check(name, True, 0, required, "no scaler was fitted")
+def seen_by_records(
+    name: str, what: str, records: tuple[ScalerRecord, ...], test: pd.DataFrame, required: bool
+) -> Check:
+    """Tell how many tested windows a scaler, an aligner or a selector was fitted on.
+
+    Parameters
+    ----------
+    name : str
+        Of the check.
+    what : str
+        What was fitted, for the words: "scaler".
+    records : tuple of ScalerRecord
+        What each of them saw.
+    test : DataFrame
+        The tested windows, with their `id`.
+    required : bool
+        Whether the protocol promises that there is none.
+
+    Returns
+    -------
+    Check
+        Fails too where something was fitted and left no record of its rows.
+    """
+    if not records:
+        return Check(name, True, 0, required, f"no {what} was fitted")
     if "id" not in test:
         return Check(name, True, 0, required, "identifiers of windows are not stored")
-    fitted = np.concatenate([record.ids for record in scalers])
+    fitted = np.concatenate([record.ids for record in records])
     count = int(np.isin(test["id"].to_numpy(dtype=np.uint64), fitted).sum())
-    blind = [record for record in scalers if record.n_rows and not len(record.ids)]
-    detail = f"{count} of {len(test)} tested windows were seen by one of {len(scalers)} scalers"
+    blind = [record for record in records if record.n_rows and not len(record.ids)]
+    detail = f"{count} of {len(test)} tested windows were seen by one of {len(records)} {what}s"
     if blind:
-        detail += f"; {len(blind)} scalers left no record of their rows"
+        detail += f"; {len(blind)} {what}s left no record of their rows"
     if not required and count:
         detail += " (the protocol is named transductive)"
     return Check(name, not (required and (count or blind)), count, required, detail)
-
-
-def _same_content(seen: Mapping[str, pd.DataFrame], test: pd.DataFrame) -> Check:
-    name = "content"
-    if "content" not in test:
-        return Check(name, True, 0, True, "content fingerprints are not stored")
-    mine = test["content"].to_numpy(dtype=np.uint64)
-    counts = {}
-    for role, table in seen.items():
-        theirs = table["content"].to_numpy(dtype=np.uint64)
-        counts[role] = int((np.isin(mine, theirs) & (mine != 0)).sum())
-    found = {role: count for role, count in counts.items() if count}
-    detail = (
-        "; ".join(
-            f"{count} of {len(test)} tested windows hold the same values as windows of the {role}"
-            for role, count in found.items()
-        )
-        or f"none of {len(test)} tested windows equals a seen one"
-    )
-    worst = max(found.values(), default=0)
-    return Check(name, not worst, worst, True, detail)
