@@ -204,3 +204,34 @@ def test_a_recipe_can_not_be_changed() -> None:
         Recipe().window_s = 2.0
     with pytest.raises(ConfigError, match="window_s"):
         Recipe().replace(window_s=-1)
+
+
+def test_a_template_takes_the_electrodes_that_all_corpora_have() -> None:
+    from affectrum import catalog
+    from affectrum.recipes import for_corpora, templates
+
+    assert "de-common" in templates()
+    assert "de-common" not in RECIPES
+    name = for_corpora("de-common", ["seed", "FACED"])
+    assert name == "de-common(FACED, SEED)"
+    recipe = get_recipe(name)
+    # all 30 scalp electrodes of FACED are in SEED's cap
+    assert set(recipe.electrode_names()) == set(catalog.get("FACED").electrodes)
+    assert recipe.digest() == get_recipe("de-common(SEED, FACED)").digest()
+    assert recipe.digest() == RECIPES["de32"].replace(electrodes=recipe.electrode_names()).digest()
+    assert get_recipe("de-common(SEED, DEAP)").digest() == RECIPES["de32"].digest()
+    assert for_corpora("de32", ["SEED", "FACED"]) == "de32"
+    with pytest.raises(ConfigError, match=r"say which, as in 'de-common\(SEED, FACED\)'"):
+        get_recipe("de-common")
+    with pytest.raises(ConfigError, match="No source names the electrodes of EAV"):
+        get_recipe("de-common(SEED, EAV)")
+    with pytest.raises(ConfigError, match="Unknown electrode set 'nowhere'"):
+        get_recipe("de-common(SEED, nowhere)")
+
+
+def test_a_task_fills_the_corpora_in() -> None:
+    from affectrum.benchmark.tasks import TaskPlan
+
+    task = TaskPlan(source="FACED", target="SEED", recipe="de-common")
+    assert task.recipe == "de-common(FACED, SEED)"
+    assert TaskPlan.model_validate(task.model_dump()) == task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -27,13 +28,17 @@ SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Set names that `electrode_set` knows, besides the names of corpora."""
 
 
+_COMMON = re.compile(r"common\((?P<sets>[^()]+)\)", re.IGNORECASE)
+
+
 def electrode_set(electrodes: str | Sequence[str]) -> tuple[str, ...]:
     """Return the electrodes of a set.
 
     Parameters
     ----------
     electrodes : str or sequence of str
-        A name in `SETS`, a corpus's name (its electrodes in file order), or electrode names.
+        A name in `SETS`, a corpus's name (its electrodes in file order), what several of these
+        have in common, as in ``"common(SEED, FACED)"``, or electrode names.
 
     Returns
     -------
@@ -50,8 +55,16 @@ def electrode_set(electrodes: str | Sequence[str]) -> tuple[str, ...]:
         found = by_folded.get(electrodes.casefold())
         if found is not None:
             return found
+        shared = _COMMON.fullmatch(electrodes.strip())
+        if shared is not None:
+            return common_electrodes(*(name.strip() for name in shared["sets"].split(",")))
         if catalog.is_known(electrodes):
-            return catalog.get(electrodes).electrodes
+            known = catalog.get(electrodes).electrodes
+            if not known:
+                raise ElectrodeError(
+                    f"No source names the electrodes of {electrodes}; give a list of names."
+                )
+            return known
         allowed = (*SETS, *catalog.names())
         raise ElectrodeError(
             f"Unknown electrode set {electrodes!r}. Known sets are {', '.join(allowed)}; or give "
