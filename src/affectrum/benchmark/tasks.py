@@ -15,6 +15,7 @@ from affectrum.protocols.catalogue import (
     base_protocol,
     check_options,
 )
+from affectrum.recipes import for_corpora
 
 __all__ = ["MethodPlan", "Strict", "TaskPlan"]
 
@@ -40,7 +41,8 @@ class TaskPlan(Strict):
     source : str or list of str, optional
         The training corpora; only for protocols across corpora.
     recipe : str
-        Recipe of the windows, a name or a YAML file; one for all corpora of the task.
+        Recipe of the windows, a name or a YAML file; one for all corpora of the task. The corpora
+        of recipes such as "de-common" are filled in.
     calibration_trials, shots : int or list of int, optional
         A list is a learning curve: a plan holds one task for each number. All points are tested on
         what comes after the largest number of trials, unless `test_after` says otherwise.
@@ -109,6 +111,8 @@ class TaskPlan(Strict):
         faults += check_options(base, set_ones)
         if faults:
             raise ValueError("; ".join(faults))
+        # A recipe at the electrodes that all corpora of the task have names them from here on.
+        object.__setattr__(self, "recipe", for_corpora(self.recipe, self.corpora))
         return self
 
     def points(self) -> tuple[TaskPlan, ...]:
