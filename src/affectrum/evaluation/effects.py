@@ -76,7 +76,9 @@ def cohens_d_interval(d: float, n: int, level: float = 0.95) -> tuple[float, flo
     for share in (0.5 + level / 2, 0.5 - level / 2):
 
         def gap(shift: float, share: float = share) -> float:
-            return float(nct.cdf(observed, df, shift)) - share
+            below = float(nct.cdf(observed, df, shift))
+            # Far from t the distribution function is 0 or 1, and some versions give NaN there.
+            return (below if np.isfinite(below) else float(shift < observed)) - share
 
         # The noncentrality lies around t; its spread grows with |t| / sqrt(2 df).
         reach = 8.0 + 8.0 * abs(observed) / np.sqrt(2 * df)
