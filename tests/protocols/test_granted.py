@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,8 +168,7 @@ def test_nothing_granted_moves_when_the_test_does(parts, protocol, options):
     assert not np.array_equal(fold.test.x, again.test.x)
     assert (truth(parts, fold) != truth(changed, again)).all()
     assert not both_sides(fold)
-    certificate = fold.audit()
-    assert not [check for check in certificate.failed if check.name != "subjects"]
+    assert fold.audit().passed
 
 
 @pytest.mark.parametrize("scaling", ["source", "per-subject", "none"])
@@ -352,3 +353,21 @@ def test_refusals_inside_one_corpus(seed):
         make_folds(other, "pretrain-finetune")
     with pytest.raises(ProtocolError, match=r"split=own.*reads the column 'split'"):
         make_folds(other, "pretrain-finetune", split="own")
+
+
+def test_the_audit_holds_splits_to_their_units(parts):
+    for protocol, options, unit in (
+        ("pretrain-finetune", {"split": "subjects:1/1/1"}, "subjects"),
+        ("pretrain-finetune", {"split": "subjects:2/1", "source": []}, "subjects"),
+        ("pretrain-finetune", {"split": "sessions:1/1/1"}, "sessions"),
+        ("unsupervised", {"source": "A", "scaling": "per-subject"}, "subjects"),
+    ):
+        fold = make_folds(parts, protocol, target="SEED", **options)[0]
+        check = fold.audit()[unit]
+        assert (check.passed, check.required, check.measured) == (True, True, 0)
+        role = "calibration" if protocol == "pretrain-finetune" else "unlabelled"
+        mine = fold.tables[role].copy()
+        mine.loc[0, ["subject", "session", "row"]] = [*fold.tables["test"].iloc[0][KEYS[1:3]], 99]
+        leaked = {**fold.tables, role: mine}
+        failed = dataclasses.replace(fold, tables=leaked).audit()
+        assert unit in [check.name for check in failed.failed]

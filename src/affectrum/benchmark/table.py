@@ -155,6 +155,7 @@ def audit_record(record: str | Path | Sequence[CellResult]) -> pd.DataFrame:
                 base=fold["base"],
                 scaling=fold["scaling"],
                 stimulus_disjoint=None if fold["stimulus_control"] else fold["stimulus_disjoint"],
+                promises=fold.get("promises", ()),
                 fold=fold["id"],
                 protocol=fold["protocol"],
             )

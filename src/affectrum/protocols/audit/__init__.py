@@ -44,6 +44,7 @@ def audit_fold(fold: Fold) -> Certificate:
         stimulus_disjoint=None if fold.stimulus_control else fold.stimulus_disjoint,
         scalers=fold.scalers,
         selection=fold.selection,
+        promises=fold.promises,
         window_s=fold.window_s,
         fold=fold.id,
         protocol=fold.protocol,

@@ -34,6 +34,7 @@ def audit_tables(
     stimulus_disjoint: str | None,
     scalers: Iterable[ScalerRecord] = (),
     selection: str | None = None,
+    promises: Iterable[str] = (),
     window_s: float | None = None,
     fold: str = "",
     protocol: str = "",
@@ -53,6 +54,8 @@ def audit_tables(
         What the scalers saw.
     selection : str or None
         The rule that chooses an epoch.
+    promises : iterable of str
+        Units ("subjects", "sessions") that nothing seen of the target shares with the test.
     window_s : float or None
         Length of a window in seconds.
     fold, protocol : str
@@ -77,18 +80,21 @@ def audit_tables(
     everything = [trials[role] for role in seen]
     # The calibration is the test subject's own by definition.
     others = [trials["source"]] if "source" in trials else everything
-    disjoint = PROTOCOLS[base].disjoint if base in PROTOCOLS else "trials"
+    # Without a source there is only the target's own, of which `promises` speaks.
+    disjoint = PROTOCOLS[base].disjoint if base in PROTOCOLS and "source" in trials else "trials"
+    promised = tuple(promises)
+    all_seen = [table for role, table in trials.items() if role != "test"]
     checks = [
         _corpora(others, test_trials, base),
-        _shared_rows(
-            "subjects", others, test_trials, ["corpus", "subject"], disjoint == "subjects"
-        ),
-        _shared_rows(
-            "sessions",
-            others,
-            test_trials,
-            ["corpus", "subject", "session"],
-            disjoint == "sessions",
+        *(
+            _shared_rows(
+                unit,
+                all_seen if unit in promised else others,
+                test_trials,
+                columns,
+                unit in (disjoint, *promised),
+            )
+            for unit, columns in (("subjects", _TRIAL[:2]), ("sessions", _TRIAL[:3]))
         ),
         _shared_rows("trials", everything, test_trials, _TRIAL, True),
         _overlapping_windows(list(seen.values()), test, window_s),
