@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from affectrum.errors import ConfigError
@@ -39,7 +41,12 @@ def detection_power(difference: float, error: float, df: float, *, alpha: float 
     # Far beyond the limit the noncentral tails underflow; the power is 1 there.
     if shift > limit + 40 + limit * 40 / np.sqrt(df):
         return 1.0
-    return float(nct.sf(limit, df, shift) + nct.cdf(-limit, df, shift))
+    with warnings.catch_warnings():
+        # Series of far tails are cut short, where what is left of them is next to nothing.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        wrong_side = float(nct.cdf(-limit, df, shift))  # NaN where it underflows
+        power = float(nct.sf(limit, df, shift))
+    return power + (wrong_side if np.isfinite(wrong_side) else 0.0)
 
 
 def detectable_difference(
