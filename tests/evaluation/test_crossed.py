@@ -210,6 +210,14 @@ def test_a_pair_without_clips_to_tell_is_never_supported(make):
     assert not row["supported"]
 
 
+def test_too_few_subjects_can_support_nothing(make):
+    pair = {"a": make(n_subjects=5, n_clips=12, skill=4.0), "b": make(5, 12, skill=0.0, seed=1)}
+    (row,) = compare_predictions(pair, n_replicates=50).to_dict(orient="records")
+    assert row["p_crossed"] < 0.01
+    assert row["p_value"] == row["smallest_p"] == 2 / 32
+    assert np.isnan(row["detectable"])
+
+
 def test_spread_over_seeds_is_told_apart(make):
     pair = {
         "a": [make(seed=s, skill=1.0) for s in (1, 2, 3)],
@@ -311,7 +319,7 @@ def test_size_of_the_crossed_test(shape, spread):
         a, b = simulate(rng, *shape, *spread)
         found = crossed_error(a, b)
         crossed.append(found.p_value() < 0.05)
-        test = paired_permutation_test(subject_scores(a), subject_scores(b), n_permutations=499)
+        test = paired_permutation_test(subject_scores(a), subject_scores(b))
         over_subjects.append(test.p_value < 0.05)
         if repeat < 120:
             got = crossed_bootstrap([a, b], n_replicates=300, seed=repeat)

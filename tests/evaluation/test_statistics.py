@@ -247,9 +247,40 @@ def test_permutation_test_agrees_with_scipy():
     )
     assert paired_permutation_test(a, b).p_value == pytest.approx(expected.pvalue)
     a, b = rng.random((2, 40)) + np.array([[0.1], [0.0]])
-    one = paired_permutation_test(a, b, seed=1)
-    assert not one.exact
-    assert one.p_value == pytest.approx(paired_permutation_test(a, b, seed=2).p_value, abs=0.02)
+    many = paired_permutation_test(a, b)
+    expected = permutation_test(
+        (a, b),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=20_000,
+        rng=np.random.default_rng(0),
+    )
+    assert not many.exact
+    assert many.smallest_p == 2 / 2**40
+    assert many.p_value == pytest.approx(expected.pvalue, abs=0.005)
+
+
+def test_counting_on_a_grid_equals_trying_all_patterns():
+    from affectrum.evaluation.comparison import _p_on_a_grid
+
+    rng = np.random.default_rng(0)
+    for difference in (
+        rng.normal(0.5, 1, 12),
+        rng.normal(0, 1, 13),
+        np.array([0.1] * 10),
+        np.array([0.1, -0.1] * 6),
+        np.r_[np.zeros(6), rng.normal(1, 0.2, 6)],
+        rng.integers(-3, 9, 14) / 20,
+    ):
+        exact = paired_permutation_test(difference, np.zeros_like(difference))
+        assert exact.exact
+        found = _p_on_a_grid(difference)
+        assert found >= exact.p_value - 1e-12
+        assert found == pytest.approx(exact.p_value, rel=0.02, abs=2e-3)
+    clear = np.full(32, 0.2) + rng.normal(0, 0.01, 32)
+    assert paired_permutation_test(clear, np.zeros(32)).p_value == pytest.approx(2 / 2**32)
+    assert paired_permutation_test(np.ones(20), np.ones(20)).p_value == 1
 
 
 def test_equal_methods_have_p_one():

@@ -68,7 +68,6 @@ def compare_predictions(
     alpha: float = 0.05,
     power: float = 0.8,
     n_replicates: int = 2000,
-    n_permutations: int = 10_000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Test pairs of methods with subject and clip as crossed random factors.
@@ -89,10 +88,8 @@ def compare_predictions(
         Power of the detectable difference.
     n_replicates : int
         Bootstrap replicates of the intervals.
-    n_permutations : int
-        Random sign patterns, where there are more than 16 subjects.
     seed : int
-        Seed of both.
+        Seed of the resampling.
 
     Returns
     -------
@@ -104,7 +101,8 @@ def compare_predictions(
         `p_holm` (corrected for all rows), `supported` (`p_holm` below `alpha`), `effect_size` with
         `effect_low` and `effect_high` (paired Cohen's d), `dominance` (share of subjects for whom
         the first is better, less worse), `cliffs_delta`, `detectable` (the smallest true
-        difference this design would find with `power`, corrected for the number of rows),
+        difference this design would find with `power`, corrected for the number of rows; NaN
+        where so few subjects can support none),
         `error` (standard) with `df` (degrees of freedom), `subject_error`, `clip_error` (its
         parts), `seed_sd` (SD of the difference over seeds that both have; NaN with one),
         `n_seeds`, `n_subjects`, `n_clips`, `smallest_p` (of the permutation test).
@@ -136,7 +134,7 @@ def compare_predictions(
     for first, second in pairs:
         a, b = scores[first], scores[second]
         known = np.isfinite(a) & np.isfinite(b)
-        test = paired_permutation_test(a[known], b[known], n_permutations=n_permutations, seed=seed)
+        test = paired_permutation_test(a[known], b[known])
         crossed = crossed_error(counts[first], counts[second], metric)
         gap = replicates[first] - replicates[second]
         low, high = percentile_interval(gap, crossed.value, crossed.error, crossed.df)
@@ -162,7 +160,10 @@ def compare_predictions(
                 ),
                 "dominance": paired_dominance(a[known], b[known]),
                 "cliffs_delta": cliffs_delta(a[known], b[known]),
-                "detectable": detectable_difference(
+                # With too few subjects no difference, however large, passes the permutation test.
+                "detectable": float("nan")
+                if test.smallest_p * len(pairs) >= alpha
+                else detectable_difference(
                     crossed.error, crossed.df, alpha=alpha, power=power, n_comparisons=len(pairs)
                 ),
                 "error": crossed.error,
