@@ -4,15 +4,16 @@ For each corpus that has a twin:
 
 * listing: a folder with the full number of files, each a few seconds long: the first opening reads
   every header, the second finds them in the cache (aim: 2 s);
-* one trial: one full-size subject; one trial read lazily, beside decoding it with SciPy, h5py,
-  pickle, NumPy, pandas or MNE, whichever the field uses for that file;
+* one trial: one full-size subject (all of DREAMER, which is one file); one trial read lazily,
+  beside decoding it with SciPy, h5py, pickle, NumPy, pandas or MNE, whichever the field uses;
 * a pass over that subject, each trial once: time, and the most memory above the imports' (aim:
   2 GB);
 * the same pass over the small files of all subjects in one process and in several.
 
-    python benchmarks/bench_corpora.py [SEED DEAP ...] [--folder DIR] [--processes 2] [--seconds 2]
+    python benchmarks/bench_corpora.py [SEED AMIGOS ...] [--folder DIR] [--processes 2] [--seconds 2]
 
-Without names all corpora are measured. Twins that are in --folder already are used again. Ratios
+Without names a few corpora are measured that stand for the containers, with `all` all that have a
+twin (a quarter of an hour). Twins that are in --folder already are used again. Ratios
 are what to look at; no aim stops the run.
 """
 
@@ -36,6 +37,8 @@ import numpy as np
 AIM_LISTING_S = 2.0
 AIM_BYTES = 2e9
 REPEATS = 5
+USUAL = ("SEED-IV", "DEAP", "DREAMER", "FACED", "MAHNOB-HCI")
+ONE_FILE = ("DREAMER",)  # all subjects in one file, so one subject's would say little
 
 
 # what the field does to get at one trial
@@ -126,7 +129,7 @@ def run_task(task: str, corpus: str, folder: Path) -> None:
     assert pd.__version__  # imported before anything is measured
     assert affectrum.corpora
     base, start = peak_bytes(), time.perf_counter()
-    opened = open_corpus(corpus, folder)
+    opened = open_corpus(corpus, folder, options=options_of(corpus, folder))
     found: dict[str, float] = {"trials": len(opened.trials), "open_s": time.perf_counter() - start}
     if task == "pass":
         start = time.perf_counter()
@@ -136,6 +139,18 @@ def run_task(task: str, corpus: str, folder: Path) -> None:
         found |= {"pass_s": time.perf_counter() - start, "bytes": n_bytes}
     found["peak"] = peak_bytes() - base
     print(json.dumps(found))
+
+
+def options_of(corpus: str, folder: Path) -> Any:
+    """Return what the reader has to be told of a twin."""
+    written = folder / "simulated_options.yaml"
+    if written.exists():
+        return written
+    if corpus == "EAV":
+        from affectrum.twins import eav
+
+        return {"channels": eav.ELECTRODES}
+    return None
 
 
 def best(function: Callable[[], Any]) -> float:
@@ -151,7 +166,7 @@ def one_trial(corpus: str, folder: Path) -> tuple[float, float | None, str]:
     """Return seconds to read a trial in the middle, the same for the peer, and the file's kind."""
     from affectrum.corpora import open_corpus
 
-    opened = open_corpus(corpus, folder)
+    opened = open_corpus(corpus, folder, options=options_of(corpus, folder))
     trial = opened.trials.iloc[len(opened.trials) // 2]
     path = folder / trial["file"]
     own = best(lambda: opened.read(trial))
@@ -167,7 +182,7 @@ def read_share(corpus: str, folder: Path, part: int, n_parts: int) -> int:
     """Read every n-th file of a corpus; return how many trials that were."""
     from affectrum.corpora import open_corpus
 
-    opened = open_corpus(corpus, folder)
+    opened = open_corpus(corpus, folder, options=options_of(corpus, folder))
     trials = opened.trials
     mine = trials[trials.groupby("file", sort=False).ngroup() % n_parts == part]
     return sum(1 for _ in opened.iter_trials(mine))
@@ -232,13 +247,14 @@ def measure(corpus: str, top: Path, seconds: float, n_processes: int) -> None:
             f"  all small files: {alone:.2f} s in one process, {shared:.2f} s in {n_processes}: "
             f"{alone / shared:.2f} times as fast"
         )
-        whole = twin(corpus, top / f"{corpus}-whole", subjects=1)
+        subjects = None if corpus in ONE_FILE else 1
+        whole = twin(corpus, top / f"{corpus}-whole", subjects=subjects)
         own, peer, kind = one_trial(corpus, whole)
         beside = "no peer" if peer is None else f"plainly {peer:.3f} s, ratio {own / peer:.2f}"
         print(f"  one full-size trial of a {kind} file: {own:.3f} s, {beside}")
         passed = fresh("pass", corpus, whole, Path(cache))
         print(
-            f"  a pass over one subject: {passed['trials']:.0f} trials, "
+            f"  a pass over {subjects or 'all'} subject(s): {passed['trials']:.0f} trials, "
             f"{passed['bytes'] / 1e6:.0f} MB of volts in {passed['pass_s']:.2f} s, "
             f"{passed['peak'] / 1e9:.2f} GB of memory (aim {AIM_BYTES / 1e9:g})"
         )
@@ -248,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("corpora", nargs="*", help="all that have a twin")
+    parser.add_argument("corpora", nargs="*", help="names, or all")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--seconds", type=float, default=2.0, help="trials of the many files")
@@ -261,7 +277,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         top = chosen.folder or Path(temporary)
-        for corpus in chosen.corpora or twins.names():
+        names = twins.names() if chosen.corpora == ["all"] else chosen.corpora or USUAL
+        for corpus in names:
             try:
                 measure(corpus, top, chosen.seconds, chosen.processes)
             except subprocess.CalledProcessError as error:
