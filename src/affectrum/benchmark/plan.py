@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,6 +119,35 @@ class Plan(Strict):
             # Where a key is wrong the checks across the plan have not run: look at methods too.
             lines = dict.fromkeys([*plan_faults(error, cls), *method_faults(data.get("methods"))])
             raise ConfigError(f"{where} is not a valid plan:\n" + "\n".join(lines)) from None
+
+    @classmethod
+    def field_map(
+        cls, corpora: Sequence[str] | Mapping[str, Any] | str | Path, **options: Any
+    ) -> Plan:
+        """Make the default plan: every corpus against every other, and each left out of all.
+
+        Parameters
+        ----------
+        corpora : sequence of str, mapping of str to path, or path
+            Names; names with folders; or a paths file (YAML).
+        **options
+            `methods`, `modes` and `schemes` (see `affectrum.benchmark.field_map`), `recipe` and
+            other fields of every task, `seeds`, `store` and other fields of the plan.
+
+        Returns
+        -------
+        Plan
+            Tasks name the methods that their access allows.
+
+        Raises
+        ------
+        ConfigError
+            If a corpus is not in the catalog, or nothing can be made of the corpora.
+        """
+        from affectrum.benchmark.field_map import field_map_content
+
+        given = Path(corpora) if isinstance(corpora, str | Path) else corpora
+        return cls.from_dict(field_map_content(given, **options), "the field's map")
 
     def places(self, base: Path | None = None) -> dict[str, CorpusPlace]:
         """Return where each corpus lies, reading the paths file if there is one.

@@ -81,7 +81,7 @@ def read_brief(run: Path, digest: str) -> dict[str, Any]:
     -------
     dict
         ``bytes`` (of each file), ``method``, ``label``, ``source``, ``target``, ``protocol``,
-        ``task``, ``n_folds``, ``control`` and ``seconds``.
+        ``base``, ``task``, ``n_folds``, ``control`` and ``seconds``.
     """
     try:
         brief = json.loads((cell_folder(run, digest) / BRIEF).read_bytes())
@@ -100,6 +100,7 @@ def _brief(meta: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
         "source": meta.get("source"),
         "target": meta.get("target"),
         "protocol": meta.get("protocol"),
+        "base": meta.get("base"),
         "control": meta.get("control", ""),
         "n_folds": len(meta.get("folds", ())),
         "seconds": meta.get("timing", {}).get("total_s"),

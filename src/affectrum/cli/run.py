@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from affectrum.cli.console import make_console, print_json, print_table, progress
 
@@ -18,51 +19,85 @@ def run(
     /,
     *,
     out: Path,
+    engine: Literal["local", "dask", "slurm"] = "local",
     workers: int = 1,
-    threads: int = 2,
+    threads: int | None = None,
+    device: list[str] | None = None,
+    option: list[str] | None = None,
+    imports: list[str] | None = None,
     quiet: bool = False,
     json: bool = False,
 ) -> int:
     """Run the missing cells of a plan and print the table. Stop it at any moment; run it again.
 
-    Exit code 1 when a cell failed.
+    Several runs may share a folder: each cell is computed by one of them. Exit code 1 when a cell
+    failed.
 
     Parameters
     ----------
     plan
-        A plan.
+        A plan; or a paths file (corpora.yaml) for the field's map, see `affectrum plan`.
     out
         The run's folder; what is there already is kept.
+    engine
+        local: this machine; dask: a Dask cluster, made here or given by --option
+        scheduler=ADDRESS; slurm: jobs, with --option partition=NAME and so on.
     workers
-        Processes for preparing windows.
+        Processes, Dask workers or Slurm jobs that compute cells; also for preparing windows.
     threads
-        Threads of the networks' arithmetic, at most as many as there are cores. They are small:
-        more than two or four make them slower. Scores repeat bit for bit with the same number.
+        Threads of each process's arithmetic: 2 for one worker, else 1, at most as many as there
+        are cores. The networks are small: more than two or four make them slower. Scores repeat
+        bit for bit with the same number.
+    device
+        Graphics processors that workers are placed on in turn, as CUDA names them; default: all.
+    option
+        KEY=VALUE of the engine.
+    imports
+        Modules that register methods of your own.
     quiet
         No progress display.
     json
         Print the scores as JSON.
     """
-    report = execute(plan, out, workers=workers, threads=threads, quiet=quiet)
+    report = execute(
+        plan,
+        out,
+        engine=engine,
+        workers=workers,
+        threads=threads,
+        devices=device,
+        options=_options(option or []),
+        imports=imports or [],
+        quiet=quiet,
+    )
     print_scores(out, json=json)
     return 0 if report.ok else 1
 
 
 def execute(
-    plan: Path, out: Path, *, workers: int = 1, threads: int = 2, quiet: bool = False
+    plan: Path,
+    out: Path,
+    *,
+    engine: str = "local",
+    workers: int = 1,
+    threads: int | None = None,
+    devices: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    imports: Sequence[str] = (),
+    quiet: bool = False,
 ) -> RunReport:
     """Run a plan with a progress display; print what was refused and what failed.
 
     Parameters
     ----------
     plan : Path
-        The plan.
+        The plan, or a paths file.
     out : Path
         The run's folder.
-    workers : int
-        Processes for preparing windows.
-    threads : int
-        Threads of the networks' arithmetic.
+    engine, workers, devices, options, imports
+        As in `affectrum.benchmark.run_plan`.
+    threads : int, optional
+        Threads of the networks' arithmetic; 2 for one worker and 1 for each of several.
     quiet : bool
         No progress display.
 
@@ -70,29 +105,42 @@ def execute(
     -------
     RunReport
     """
-    import torch
+    import importlib
+    import os
 
     from affectrum.benchmark import run_plan
+    from affectrum.benchmark.field_map import plan_or_map
 
-    torch.set_num_threads(max(1, min(threads, torch.get_num_threads())))
-
+    if threads is None:
+        threads = 2 if workers == 1 and engine == "local" else 1
+    if engine == "local":
+        threads = max(1, min(threads, os.cpu_count() or 1))
+    for name in imports:
+        importlib.import_module(name)
     with progress("run", quiet=quiet) as advance:
 
         def show(event: ProgressEvent) -> None:
-            inside = event.folds_done / event.folds_total if event.folds_total else 0.0
             if event.kind == "end":
                 advance(event.cells_done, max(event.cells_total, 1), "")
                 return
-            if event.kind.startswith("cell-"):
-                inside = 0.0  # the cell itself is counted now, or has not begun
             # In cells and parts of them, so that the bar moves within long cells too.
-            done = event.cells_done + 0.99 * inside
+            done = event.cells_done + 0.99 * event.cells_begun
             words = [event.method, event.fold, event.stage] if event.method else [event.message]
             if event.stage_total:
                 words.append(f"{event.stage_done}/{event.stage_total}")
             advance(done, max(event.cells_total, 1), " · ".join(w for w in words if w))
 
-        report = run_plan(plan, out, workers=workers, progress=show)
+        report = run_plan(
+            plan_or_map(plan),
+            out,
+            engine=engine,
+            workers=workers,
+            threads=threads,
+            devices=devices,
+            options=options,
+            imports=imports,
+            progress=show,
+        )
     console = make_console(stderr=True)
     for title, pairs in (("refused", report.refused), ("failed", report.failed)):
         for cell, reason in pairs:
@@ -104,6 +152,19 @@ def execute(
             markup=False,
         )
     return report
+
+
+def _options(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read KEY=VALUE; numbers become numbers."""
+    from affectrum.errors import ConfigError
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"--option takes KEY=VALUE; received {pair!r}.")
+        found[name] = int(value) if value.isdigit() else value
+    return found
 
 
 def print_scores(out: Path, *, json: bool = False) -> None:
