@@ -187,9 +187,11 @@ def variance_bars(components: Mapping[str, pd.DataFrame], *, simulated: bool) ->
 def _parts(table: pd.DataFrame) -> dict[str, float]:
     """Shares by the parts that are drawn; without seeds, subject and clip together is noise too."""
     shares = dict(zip(table["component"].astype(str), table["share"].astype(float), strict=True))
-    named = {part: shares.pop(part) for part in ("subject", "clip", "subject x clip", "seed")
-             if part in shares}  # fmt: skip
-    return {**named, "rest": float(sum(shares.values()))}
+    out: dict[str, float] = {
+        part: shares.pop(part) for part in _PARTS if part != "rest" and part in shares
+    }
+    out["rest"] = float(sum(shares.values()))
+    return out
 
 
 def set_coverage(
