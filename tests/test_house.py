@@ -37,6 +37,7 @@ FLOORS = [
     ["inference"],
     ["benchmark"],
     ["report"],
+    ["reproduce"],
     ["cli"],
 ]
 UNSAFE = ("pickle.load", "pickle.loads", "joblib.load", "torch.load", "eval", "exec")

@@ -39,6 +39,11 @@ _COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("protocols", "protocols:protocols", "Every protocol, with a picture of who sees what."),
         ("plan", "plan:plan", "The cells a plan expands to and what is done; runs nothing."),
         ("run", "run:run", "Run the missing cells of a plan and print the table."),
+        (
+            "reproduce",
+            "reproduce:reproduce",
+            "A paper's experiment, published protocol beside the strict one.",
+        ),
         ("report", "report:report", "A self-contained page from stored predictions."),
         ("audit", "audit:audit", "The leak audit of a run, again, from what is stored."),
     ),

@@ -1,0 +1,352 @@
+"""What a reproduction gave, as tables; everything is computed from stored predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affectrum import evaluation
+from affectrum.benchmark import CellResult, load_record
+from affectrum.benchmark.table import describe_access
+from affectrum.errors import StoreError
+from affectrum.report.results import MethodResult
+from affectrum.reproduce.published import PublishedNumber, differences, published_numbers
+
+__all__ = ["NOT_AVAILABLE", "Reproduction", "ResultRow", "load_reproduction"]
+
+NOT_AVAILABLE = "not available"
+METRIC = "balanced_accuracy"
+
+#: Columns that tell how one row differs from another.
+_GAPS = ("difference", "low", "high", "p_value", "effect_size", "detectable")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One row of a reproduction.
+
+    Attributes
+    ----------
+    part, group, label : str
+        Where it stands.
+    about : dict
+        See `Entry`.
+    reason : str
+        Why there is no result, or why a seed of it is missing.
+    result : MethodResult or None
+        Its cells.
+    """
+
+    part: str
+    group: str
+    label: str
+    about: Mapping[str, Any]
+    reason: str
+    result: MethodResult | None = field(repr=False)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What its first cell says of itself."""
+        return {} if self.result is None else self.result.meta
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A reproduction's rows and tables.
+
+    Attributes
+    ----------
+    run : Path
+        The record.
+    head : dict
+        ``experiment``, ``title``, ``reference``, ``metric``, ``quick`` (parameters of the small
+        budget), ``seeds``, ``missing`` (transfers that could not be run, with their corpora),
+        ``unknown``, ``transfers``, ``study``, ``skipped``.
+    rows : list of ResultRow
+        In order.
+    """
+
+    run: Path
+    head: dict[str, Any]
+    rows: list[ResultRow]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any window was simulated."""
+        return any(
+            cell.simulated
+            for row in self.rows
+            if row.result is not None
+            for cell in row.result.cells
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row has its result."""
+        return all(row.result is not None and not row.reason for row in self.rows)
+
+    def part(self, name: str, group: str | None = None) -> list[ResultRow]:
+        """Rows of a part, in order.
+
+        Parameters
+        ----------
+        name : str
+            One of `PARTS`.
+        group : str, optional
+            Only this transfer's.
+        """
+        return [r for r in self.rows if r.part == name and group in (None, r.group)]
+
+    @cached_property
+    def transfers(self) -> pd.DataFrame:
+        """Scores per transfer, protocol and method.
+
+        `transfer`, `side` ("published" or "strict"), `method`, `preset`, `protocol`, `access`,
+        `selection`, `n_subjects`, `metric` (the paper's), `last` and `oracle` (mean over subjects
+        with the last weights and with each fold's best test epoch) with `last_sd` and `oracle_sd`,
+        `score` (balanced accuracy under the protocol's own selection), `low`, `high`, `chance`,
+        `published` (the published number under the very same conditions, or "not available"),
+        `reason`.
+        """
+        rows = []
+        for row in self.part("transfers"):
+            found: dict[str, Any] = {
+                "transfer": row.group,
+                "side": row.about["side"],
+                "method": row.label,
+                "preset": row.about["preset"],
+                "published": NOT_AVAILABLE,
+                "reason": row.reason,
+            }
+            if row.result is not None:
+                found |= self._scores(row.result)
+                if row.about["preset"]:
+                    found["published"] = self._beside(row.meta)
+            rows.append(found)
+        return pd.DataFrame(rows)
+
+    def _scores(self, result: MethodResult) -> dict[str, Any]:
+        metric = str(self.head["metric"])
+        out: dict[str, Any] = {
+            "protocol": result.meta["protocol"],
+            "access": describe_access(result.meta),
+            "selection": result.meta["selection"],
+            "metric": metric,
+            "n_subjects": result.interval.n_subjects,
+            "score": result.interval.value,
+            "low": result.interval.low,
+            "high": result.interval.high,
+            "chance": result.chance.value,
+        }
+        for selection in ("last", "oracle"):
+            scores = _subject_means(_selected(result.cells, selection), metric)
+            out[selection] = float(np.nanmean(scores))
+            out[f"{selection}_sd"] = (
+                float(np.nanstd(scores, ddof=1)) if len(scores) > 1 else float("nan")
+            )
+        if result.cells[0].epoch_scores is None:
+            out["oracle"] = out["oracle_sd"] = float("nan")
+        return out
+
+    def _beside(self, meta: Mapping[str, Any]) -> str:
+        same = [
+            number
+            for number in published_numbers(method=str(self.head["experiment"]))
+            if not differences(number, meta)
+        ]
+        return "; ".join(f"{n.text} ({n.metric.replace('_', ' ')})" for n in same) or NOT_AVAILABLE
+
+    def around(self) -> list[tuple[PublishedNumber, list[str]]]:
+        """Published numbers of the same transfers, and in what each differs from the rows here.
+
+        Returns
+        -------
+        list of (PublishedNumber, list of str)
+            Compared with the row of the published protocol; empty differences stand beside ours.
+        """
+        metas = {
+            row.group: row.meta
+            for row in self.part("transfers")
+            if row.about["side"] == "published" and row.result is not None
+        }
+        found = []
+        for number in published_numbers():
+            if number.what == "gain" and number.our_method == self.head["experiment"]:
+                found.append((number, ["it is a difference between scores, no score"]))
+                continue
+            for meta in metas.values():
+                same_pair = number.trained_on is not None and number.trained_on == tuple(
+                    meta["source"]
+                )
+                if same_pair and number.target == meta["target"] and number.what == "score":
+                    found.append((number, differences(number, meta)))
+                    break
+        return found
+
+    @cached_property
+    def ablations(self) -> pd.DataFrame:
+        """Each variant against the unchanged method.
+
+        `label`, `score`, `interval_low`, `interval_high` (balanced accuracy), `difference` (variant
+        minus unchanged), `low`, `high`, `p_value`, `p_holm`, `supported`, `effect_size`,
+        `detectable`, `n_subjects`, `reason`.
+        """
+        rows = self.part("ablations")
+        base = next((r for r in rows if not r.about["overrides"]), None)
+        return _with_holm([_against(row, base if row is not base else None) for row in rows])
+
+    @cached_property
+    def sweeps(self) -> pd.DataFrame:
+        """Each value of a parameter against the one that holds still while others move.
+
+        `parameter`, `title`, `value`, `base`, and the columns of `ablations`.
+        """
+        rows = self.part("sweeps")
+        bases = {r.about["parameter"]: r for r in rows if r.about["base"]}
+        out = []
+        for row in rows:
+            other = bases.get(row.about["parameter"])
+            found = _against(row, None if row.about["base"] else other)
+            out.append(
+                {**{k: row.about[k] for k in ("parameter", "title", "value", "base")}, **found}
+            )
+        return _with_holm(out)
+
+    @cached_property
+    def waterfall(self) -> pd.DataFrame:
+        """The way from the published protocol to the strict one.
+
+        `group`, `role` ("start", "chain", "alone" or "control"), `step`, `meaning`, `protocol`,
+        `selection`, and the columns of `ablations`: the difference is to the row before in the
+        chain, for single removals to the start, and for controls to the row before their step.
+        """
+        out = []
+        groups = dict.fromkeys(row.group for row in self.part("waterfall"))
+        for group in groups:
+            rows = self.part("waterfall", group)
+            chain = [row for row in rows if row.about["role"] in ("start", "chain")]
+            for row in rows:
+                role = row.about["role"]
+                if role == "start":
+                    before = None
+                elif role == "chain":
+                    before = chain[chain.index(row) - 1]
+                elif role == "alone":
+                    before = chain[0]
+                else:
+                    steps = [other.about["step"] for other in chain]
+                    before = chain[steps.index(row.about["step"]) - 1]
+                out.append(
+                    {
+                        "group": group,
+                        **{key: row.about[key] for key in ("role", "step", "meaning")},
+                        "protocol": row.meta.get("protocol", ""),
+                        "selection": row.meta.get("selection", ""),
+                        "method": row.meta.get("method", {}).get("preset", ""),
+                        **_against(row, before),
+                    }
+                )
+        return _with_holm(out)
+
+
+def _selected(cells: Sequence[CellResult], selection: str) -> list[CellResult]:
+    """The same cells, read under a selection rule: which epoch counts is a query."""
+    return [CellResult(cell.folder, {**cell.meta, "selection": selection}) for cell in cells]
+
+
+def _subject_means(cells: Sequence[CellResult], metric: str) -> np.ndarray[Any, Any]:
+    """Score of each subject, mean over seeds."""
+    tables = [evaluation.score_predictions(cell.evaluable()) for cell in cells]
+    joined = pd.concat(tables, ignore_index=True)
+    return joined.groupby(["corpus", "subject"])[metric].mean().to_numpy(dtype=np.float64)
+
+
+def _against(row: ResultRow, other: ResultRow | None) -> dict[str, Any]:
+    """Score of a row, and its difference to another one."""
+    out: dict[str, Any] = {"label": row.label, "reason": row.reason}
+    numbers = ("score", "interval_low", "interval_high", *_GAPS)
+    out |= dict.fromkeys(numbers, float("nan"))
+    if row.result is None:
+        return out
+    interval = row.result.interval
+    out |= {
+        "score": interval.value,
+        "interval_low": interval.low,
+        "interval_high": interval.high,
+        "n_subjects": interval.n_subjects,
+    }
+    if other is None or other.result is None:
+        return out
+    if [c.digest for c in row.result.cells] == [c.digest for c in other.result.cells]:
+        return {**out, "difference": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}
+    found = evaluation.compare_predictions(
+        {"this": row.result.predictions, "other": other.result.predictions},
+        METRIC,
+        reference="this",
+    )
+    return {**out, **{name: float(found[name].iloc[0]) for name in _GAPS}}
+
+
+def _with_holm(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Correct the p-values of all differences of a table together."""
+    table = pd.DataFrame(rows)
+    if not len(table):
+        return table
+    p_values = table["p_value"].to_numpy(dtype=np.float64)
+    corrected = np.full(len(table), np.nan)
+    known = np.isfinite(p_values)
+    if known.any():
+        corrected[known] = evaluation.holm(p_values[known])
+    table["p_holm"] = corrected
+    table["supported"] = corrected < 0.05
+    return table
+
+
+def load_reproduction(run: str | Path) -> Reproduction:
+    """Read a reproduction from its record.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder.
+
+    Returns
+    -------
+    Reproduction
+
+    Raises
+    ------
+    StoreError
+        If the folder holds none.
+    """
+    from affectrum.reproduce.run import FILE
+
+    run = Path(run)
+    path = run / FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        listed = data.pop("rows")
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(
+            f"{run} holds no reproduction ({FILE} is missing or damaged: {error}). "
+            "`affectrum reproduce` writes one."
+        ) from error
+    cells = {cell.digest: cell for cell in load_record(run)} if (run / "cells").is_dir() else {}
+    rows = []
+    for entry in listed:
+        mine = [cells[digest] for digest in entry["cells"] if digest in cells]
+        result = MethodResult(entry["label"], mine) if mine else None
+        reason = entry["reason"]
+        if not reason and len(mine) < len(entry["cells"]):
+            reason = "not finished"
+        rows.append(
+            ResultRow(entry["part"], entry["group"], entry["label"], entry["about"], reason, result)
+        )
+    return Reproduction(run, data, rows)
