@@ -238,11 +238,12 @@ def train_classifier(
     settings: ClassifierSettings,
     *,
     seed: int,
+    objective: Callable[[torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]] | None = None,
     after_epoch: Callable[[int, int], None] | None = None,
     validation: tuple[Callable[[], NDArray[np.int64]], NDArray[np.int64]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[EpochRecord]:
-    """Train a classifier by cross-entropy; the network ends in evaluation mode.
+    """Train a classifier, by cross-entropy unless said otherwise; it ends in evaluation mode.
 
     Parameters
     ----------
@@ -258,6 +259,9 @@ def train_classifier(
         How to train.
     seed : int
         Seed of the batches' order.
+    objective : callable, optional
+        Called as ``objective(index, share)`` with a batch's positions and the share of training
+        done (0 to 1); returns its loss and the batch's logits. Cross-entropy if not given.
     after_epoch : callable, optional
         Called as ``after_epoch(epoch, n_epochs)`` with the network in evaluation mode.
     validation : (callable, ndarray), optional
@@ -308,14 +312,19 @@ def train_classifier(
         loss_sum = 0.0
         n_right = 0
         n_seen = 0
-        for rows in epoch_batches(n, settings.batch_size, n_batches, seed, epoch):
+        batches = epoch_batches(n, settings.batch_size, n_batches, seed, epoch)
+        for number, rows in enumerate(batches):
             index = torch.from_numpy(rows).to(x.device)
             if settings.zero_grad:
                 for optimizer in optimizers:
                     optimizer.zero_grad(set_to_none=True)
             wanted = y[index]
-            logits = network(x[index])
-            loss = F.cross_entropy(logits, wanted)
+            if objective is None:
+                logits = network(x[index])
+                loss = F.cross_entropy(logits, wanted)
+            else:
+                share = (epoch - 1 + number / len(batches)) / settings.epochs
+                loss, logits = objective(index, share)
             torch.autograd.backward(loss)
             for optimizer in optimizers:
                 optimizer.step()
