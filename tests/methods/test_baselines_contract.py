@@ -11,6 +11,7 @@ import pytest
 
 from affectrum.errors import AccessError, ConfigError
 from affectrum.methods import make_method, method_info, method_names, restore_method
+from affectrum.methods.registry import get_method_class
 from affectrum.protocols import Access, Grant, make_folds
 from affectrum.windows import Windows
 
@@ -34,6 +35,8 @@ QUICK: dict[str, dict[str, Any]] = {
         "device": "cpu",
     },
     "mlp": {"epochs": 2, "hidden": (8,), "device": "cpu"},
+    "dann": {"epochs": 2, "hidden": (8, 4), "discriminator": 4, "device": "cpu"},
+    "dan": {"epochs": 2, "hidden": (8, 4), "batch_size": 16, "device": "cpu"},
 }
 THREE = ("negative", "neutral", "positive")
 FOUR = ("neutral", "sad", "fear", "happy")
@@ -74,6 +77,11 @@ def windows_of(
     )
 
 
+def granted(fold: Any) -> list[Any]:
+    grants = (fold.access.source, fold.access.calibration, fold.access.unlabelled)
+    return [grant for grant in grants if grant is not None]
+
+
 def folds_of(protocol: str, words: tuple[str, ...] = THREE) -> list[Any]:
     first, second = windows_of("A", words, seed=1), windows_of("B", words, seed=2)
     if protocol == "leave-one-subject-out":
@@ -82,11 +90,31 @@ def folds_of(protocol: str, words: tuple[str, ...] = THREE) -> list[Any]:
     return make_folds([first, second], protocol, source="A", target="B", classes=words, **options)
 
 
-PROTOCOLS = ("cross-corpus/calibrated", "cross-corpus/zero-shot", "leave-one-subject-out")
+PROTOCOLS = (
+    "cross-corpus/calibrated",
+    "cross-corpus/zero-shot",
+    "cross-corpus/unsupervised",
+    "leave-one-subject-out",
+)
+# Methods that adapt to unlabelled target signals run only where those are granted.
+ADAPTIVE = tuple(name for name in METHODS if "target_unlabelled" in get_method_class(name).needs)
+EVERYWHERE = tuple(name for name in METHODS if name not in ADAPTIVE)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("name", METHODS)
+def home(name: str) -> str:
+    """A protocol that the method runs under."""
+    return "cross-corpus/unsupervised" if name in ADAPTIVE else "cross-corpus/calibrated"
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [
+        (name, protocol)
+        for name in METHODS
+        for protocol in PROTOCOLS
+        if name in EVERYWHERE or protocol == home(name)
+    ],
+)
 def test_it_runs_under_every_protocol(name: str, protocol: str) -> None:
     fold = folds_of(protocol)[0]
     before = [
@@ -95,8 +123,7 @@ def test_it_runs_under_every_protocol(name: str, protocol: str) -> None:
             grant.windows.table.copy(),
             None if grant.y is None else grant.y.copy(),
         )
-        for grant in (fold.access.source, fold.access.calibration)
-        if grant is not None
+        for grant in granted(fold)
     ]
     seen: list[tuple[int, int]] = []
 
@@ -116,8 +143,7 @@ def test_it_runs_under_every_protocol(name: str, protocol: str) -> None:
     assert method.classes_ == THREE
     assert (method.predict(fold.test) == scores.argmax(axis=1)).all()
     assert seen == [(epoch, seen[-1][1]) for epoch in range(1, seen[-1][1] + 1)]
-    after = [grant for grant in (fold.access.source, fold.access.calibration) if grant is not None]
-    for (x, table, y), grant in zip(before, after, strict=True):
+    for (x, table, y), grant in zip(before, granted(fold), strict=True):
         np.testing.assert_array_equal(x, grant.windows.x)
         pd.testing.assert_frame_equal(table, grant.windows.table)
         if y is not None:
@@ -126,7 +152,7 @@ def test_it_runs_under_every_protocol(name: str, protocol: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_four_classes_work_where_three_do(name: str) -> None:
-    fold = folds_of("cross-corpus/calibrated", FOUR)[0]
+    fold = folds_of(home(name), FOUR)[0]
     scores = quick(name).fit(fold.access).predict_proba(fold.test)
     assert scores.shape == (len(fold.test), 4)
     np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-6)
@@ -134,7 +160,7 @@ def test_four_classes_work_where_three_do(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_seed_decides_everything(name: str) -> None:
-    fold = folds_of("cross-corpus/calibrated")[0]
+    fold = folds_of(home(name))[0]
     first = quick(name, seed=3).fit(fold.access).predict_proba(fold.test)
     again = quick(name, seed=3).fit(fold.access).predict_proba(fold.test)
     np.testing.assert_array_equal(first, again)
@@ -142,7 +168,7 @@ def test_the_seed_decides_everything(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_state_gives_the_same_predictions(name: str) -> None:
-    fold = folds_of("cross-corpus/calibrated")[0]
+    fold = folds_of(home(name))[0]
     method = quick(name).fit(fold.access)
     arrays, meta = method.state()
     meta = json.loads(json.dumps(meta, allow_nan=False))
@@ -168,7 +194,7 @@ def test_what_is_not_granted_is_refused_before_training(name: str) -> None:
 
 
 @pytest.mark.parametrize("arm", ["calibration", "source", "both"])
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "scmm"])
+@pytest.mark.parametrize("name", [name for name in EVERYWHERE if name != "scmm"])
 def test_every_baseline_has_every_arm(name: str, arm: str) -> None:
     fold = folds_of("cross-corpus/calibrated")[0]
     method = quick(name, arm=arm).fit(fold.access)
@@ -180,7 +206,7 @@ def test_every_baseline_has_every_arm(name: str, arm: str) -> None:
             quick(name, arm=arm).fit(zero_shot.access)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERYWHERE)
 def test_source_labels_of_another_task_are_not_mixed_in(name: str) -> None:
     first, second = windows_of("A", FOUR, seed=1), windows_of("B", THREE, seed=2)
     fold = make_folds(
