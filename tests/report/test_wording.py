@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from affectrum.report.results import TaskResult, primary
-from affectrum.report.wording import access_sentence, findings, points, task_sentence
+from affectrum.report.wording import (
+    access_sentence,
+    best_sentence,
+    best_verdict,
+    points,
+    task_sentence,
+)
 
 
 def method(label: str, scores: list[float], chance_high: float = 0.4) -> SimpleNamespace:
@@ -48,41 +54,31 @@ def test_points() -> None:
     assert points(float("nan")) == "–"
 
 
+def pairs(rows: list[tuple[str, str, float, bool]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["first", "second", "difference", "supported"])
+
+
 def test_a_clear_difference_is_supported() -> None:
-    rng = np.random.default_rng(0)
-    good = list(0.7 + 0.02 * rng.standard_normal(12))
-    bad = list(0.4 + 0.02 * rng.standard_normal(12))
-    first, *rest = findings(task(method("poor", bad), method("good", good)))
-    assert first.startswith(f"SEED-IV → SEED: good has the highest mean, {points(np.mean(good))} ")
-    assert "above the chance interval" in first
-    assert rest == [
-        "Supported at 5 % after Holm's correction: it scores higher than poor "
-        f"(by {points(np.mean(good) - np.mean(bad))} points)."
-    ]
+    one = task(method("poor", [0.4, 0.42]), method("good", [0.7, 0.72]))
+    assert best_sentence(one).startswith(
+        "SEED-IV → SEED: good has the highest mean, 71.0 (95 % interval 66.0 to 76.0; chance 33.3"
+    )
+    assert "above the chance interval" in best_sentence(one)
+    told = best_verdict(one, pairs([("poor", "good", -0.3, True)]))
+    assert told == "Supported: it scores higher than poor (by 30.0 points)."
 
 
 def test_no_difference_is_claimed_where_there_is_none() -> None:
-    rng = np.random.default_rng(1)
-    scores = 0.5 + 0.1 * rng.standard_normal(12)
-    other = scores + 0.02 * rng.standard_normal(12)
-    told = findings(task(method("a", list(scores)), method("b", list(other))))
-    assert not any("Supported at" in sentence for sentence in told)
-    (sentence,) = (s for s in told if s.startswith("Not supported: "))
-    assert "1 paired permutation tests" in sentence
-    assert "can occur" not in sentence  # with 12 subjects it could have been found
-
-
-def test_too_few_subjects_can_support_nothing_and_that_is_said() -> None:
-    """With 3 subjects the smallest two-sided p of sign flips is 2 / 2**3."""
-    told = findings(task(method("a", [0.9, 0.91, 0.92]), method("b", [0.3, 0.3, 0.3])))
-    assert not any("Supported at" in sentence for sentence in told)
-    assert told[-1].endswith(
-        "With these subjects and comparisons no corrected p below 0.25 can occur."
+    one = task(method("a", [0.5, 0.52]), method("b", [0.49, 0.5]), method("c", [0.1, 0.1]))
+    rows = [("a", "b", 0.01, False), ("a", "c", 0.4, True), ("b", "c", 0.4, True)]
+    assert best_verdict(one, pairs(rows)) == (
+        "Supported: it scores higher than c (by 40.0 points). Not supported: a difference from b."
     )
+    assert best_verdict(one, pairs([])) == ""
 
 
 def test_a_best_method_inside_the_chance_interval_reads_nothing() -> None:
-    (sentence,) = findings(task(method("a", [0.35, 0.36, 0.34], chance_high=0.4)))
+    sentence = best_sentence(task(method("a", [0.35, 0.36, 0.34], chance_high=0.4)))
     assert "no evidence that it reads the classes" in sentence
 
 
@@ -95,6 +91,9 @@ def test_what_was_granted_is_told() -> None:
     for words in ("cross-corpus/calibrated", "9 calibration trials", "2 test subjects, 6 clips"):
         assert words in sentence
     assert "“last”" in sentence
+    shorter = task_sentence(results, sizes=False)
+    assert "9 calibration trials" not in shorter
+    assert "subjects" not in shorter
 
 
 @pytest.mark.parametrize("order", [[3, 9, 6], [9, 3, 6]])

@@ -7,18 +7,23 @@ import os
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affectrum.errors import StoreError
 from affectrum.report import sections
 from affectrum.report.blocks import Section
-from affectrum.report.results import group_results
+from affectrum.report.results import TaskResult, group_results
 from affectrum.report.wording import SIMULATED
 
-__all__ = ["render_page", "write_report"]
+if TYPE_CHECKING:
+    from affectrum.benchmark import CellResult
+
+__all__ = ["page_title", "read_tasks", "render_page", "write_page", "write_report"]
 
 
-def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
+def write_report(
+    run: str | os.PathLike[str], out: str | os.PathLike[str], *, overview: bool = False
+) -> Path:
     """Write the report of a run: one HTML file that needs nothing beside it.
 
     Parameters
@@ -27,6 +32,9 @@ def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> Pa
         The folder of a run.
     out : path
         The HTML file; replaced whole.
+    overview : bool
+        Only what is about many tasks: map, ranks, findings, scores, audit. Figures of each task
+        are left out.
 
     Returns
     -------
@@ -38,26 +46,53 @@ def write_report(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> Pa
     StoreError
         If the folder holds no finished cell, or the file can't be written.
     """
-    from affectrum.benchmark import load_record
-
     run = Path(run)
-    cells = load_record(run)
-    if not cells:
-        raise StoreError(
-            f"{run} holds no finished cell, so there is nothing to report. "
-            "`affectrum run PLAN.yaml` computes them."
-        )
-    tasks = group_results(cells)
+    cells, tasks = read_tasks(run)
     simulated = any(cell.simulated for cell in cells)
-    parts = sections.build(run, tasks, simulated=simulated)
+    if overview:
+        parts = sections.build_overview(tasks)
+    else:
+        parts = sections.build(run, tasks, simulated=simulated)
     html = render_page(
-        title=_title(run),
+        title=page_title(run),
         subtitle=sections.subtitle(tasks),
         parts=parts,
         simulated=simulated,
         footer=sections.footer(cells),
     )
-    return _write(Path(out), html)
+    return write_page(Path(out), html)
+
+
+def read_tasks(run: Path) -> tuple[list[CellResult], list[TaskResult]]:
+    """Read a run's scores.
+
+    Parameters
+    ----------
+    run : Path
+        The folder of a run.
+
+    Returns
+    -------
+    cells : list of CellResult
+        Every finished cell.
+    tasks : list of TaskResult
+        Those that are scores, grouped.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no score.
+    """
+    from affectrum.benchmark import load_record
+
+    cells = load_record(run)
+    tasks = group_results(cells)
+    if not tasks:
+        raise StoreError(
+            f"{run} holds no finished cell, so there is nothing to report. "
+            "`affectrum run PLAN.yaml` computes them."
+        )
+    return cells, tasks
 
 
 def render_page(
@@ -101,7 +136,7 @@ def render_page(
     return template.render(context)
 
 
-def _title(run: Path) -> str:
+def page_title(run: Path) -> str:
     """Return the plan's name; a run without its plan has a general title."""
     try:
         name = json.loads((run / "plan.json").read_text(encoding="utf-8"))["name"]
@@ -110,7 +145,7 @@ def _title(run: Path) -> str:
     return str(name) if name else "Cross-corpus emotion recognition"
 
 
-def _write(target: Path, text: str) -> Path:
+def write_page(target: Path, text: str) -> Path:
     """Write the page under a temporary name, then put it in place."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

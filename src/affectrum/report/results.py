@@ -48,6 +48,12 @@ class MethodResult:
         """Predictions of the folds whose training side has every class, one per seed."""
         return [cell.evaluable() for cell in self.cells]
 
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """Checks of the leak audit that were declared as exceptions, in any fold of any seed."""
+        folds = [fold for cell in self.cells for fold in cell.meta["folds"]]
+        return tuple(dict.fromkeys(n for f in folds for n in f["certificate"]["declared"]))
+
     @cached_property
     def subjects(self) -> pd.DataFrame:
         """Scores per subject, mean over seeds."""
@@ -84,6 +90,18 @@ class MethodResult:
     def chance(self) -> evaluation.Chance:
         """Empirical chance: labels permuted by trial within subject."""
         return evaluation.chance_level(self.predictions[0], METRIC)
+
+    @cached_property
+    def above_chance_p(self) -> float:
+        """One-sided p of a t test against a guess, subject and clip as crossed random factors.
+
+        Permutations are too coarse to be corrected for many tasks. NaN where a class has one clip.
+        """
+        counts = np.stack([evaluation.crossed_confusions(p) for p in self.predictions])
+        found = evaluation.crossed_error(counts, metric=METRIC)
+        guess = 1 / counts.shape[-1]
+        p_value = found.p_value(guess)
+        return p_value / 2 if found.value > guess else 1 - p_value / 2
 
     @cached_property
     def calibration(self) -> dict[str, float]:
@@ -165,12 +183,15 @@ class TaskResult:
         """The method with the highest mean score."""
         return max(self.methods, key=lambda method: method.interval.value)
 
-    def comparisons(self) -> pd.DataFrame:
-        """Paired tests of the best method against each other one, with Holm's correction."""
-        return evaluation.compare_methods(
-            {method.label: method.subjects for method in self.methods},
-            METRIC,
-            reference=self.best.label,
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Every pair of methods, tested with subject and clip as crossed random factors.
+
+        The columns of `affectrum.evaluation.compare_predictions`, corrected for this task alone;
+        empty with one method.
+        """
+        return evaluation.compare_predictions(
+            {method.label: method.predictions for method in self.methods}, METRIC
         )
 
 
@@ -216,23 +237,64 @@ def group_results(cells: Sequence[CellResult]) -> list[TaskResult]:
     Returns
     -------
     list of TaskResult
-        In the order of the plan.
+        In the order of the plan. Controls are left out: they are no scores. Results on other
+        windows (of another version of a corpus, of a lab whose identifiers were hashed with
+        another key) are another task, and a method with other settings is another method.
     """
-    tasks: dict[str, dict[str, list[CellResult]]] = {}
-    titles: dict[str, str] = {}
+    tasks: dict[str, list[CellResult]] = {}
     for cell in cells:
-        key = f"{_content(cell.meta['task'])} {cell.meta['protocol']}"
-        titles[key] = str(cell.meta["task_title"])
-        label = str(cell.meta["method"]["label"])
-        tasks.setdefault(key, {}).setdefault(label, []).append(cell)
-    doubled = {title for title in titles.values() if list(titles.values()).count(title) > 1}
+        if cell.meta.get("control"):
+            continue
+        key = f"{_content(cell.meta['task'])} {cell.meta['protocol']} {_windows(cell.meta)}"
+        tasks.setdefault(key, []).append(cell)
+    titles = [str(found[0].meta["task_title"]) for found in tasks.values()]
     results = []
-    for key, methods in tasks.items():
-        meta = next(iter(methods.values()))[0].meta
-        title = titles[key].replace("->", "→")
-        if titles[key] in doubled and meta.get("calibration_trials"):
-            title += f", {meta['calibration_trials']} calibration trials"
-        results.append(
-            TaskResult(title, [MethodResult(label, found) for label, found in methods.items()])
-        )
+    taken: dict[str, list[dict[str, Any]]] = {}
+    for title, found in zip(titles, tasks.values(), strict=True):
+        meta = found[0].meta
+        shown = title.replace("->", "→")
+        if titles.count(title) > 1 and meta.get("calibration_trials"):
+            shown += f", {meta['calibration_trials']} calibration trials"
+        others = taken.setdefault(shown, [])
+        others.append(meta)
+        if len(others) > 1:
+            shown += f" ({_difference(others[0], meta)}, {len(others)})"
+        results.append(TaskResult(shown, _methods(found)))
+    return results
+
+
+def _difference(first: dict[str, Any], other: dict[str, Any]) -> str:
+    """What sets one of two tasks of one name apart."""
+    words = [
+        f"{name} {value}"
+        for name, value in other["task"].items()
+        if name not in ("name", "methods") and value != first["task"].get(name)
+    ]
+    shared = other.get("shared")
+    if not words and isinstance(shared, dict):
+        words = [f"key {shared['key'][:8]}"]
+    return ", ".join(words) or "other windows"
+
+
+def _windows(meta: dict[str, Any]) -> str:
+    """What tells apart windows of one name: their fingerprints, or the key of a shared result."""
+    shared = meta.get("shared")
+    if isinstance(shared, dict):
+        return f"shared {shared['key']} {meta.get('recipe')}"
+    return json.dumps(meta.get("fingerprints") or {}, sort_keys=True)
+
+
+def _methods(cells: Sequence[CellResult]) -> list[MethodResult]:
+    """One method per name and configuration; of two cells of one seed the first counts."""
+    found: dict[tuple[str, str], dict[int, CellResult]] = {}
+    for cell in cells:
+        method = cell.meta["method"]
+        key = (str(method["label"]), json.dumps(method.get("config"), sort_keys=True, default=str))
+        found.setdefault(key, {}).setdefault(int(cell.meta["seed"]), cell)
+    taken: dict[str, int] = {}
+    results = []
+    for (label, _), seeds in found.items():
+        taken[label] = taken.get(label, 0) + 1
+        shown = label if taken[label] == 1 else f"{label} ({taken[label]}: other settings)"
+        results.append(MethodResult(shown, list(seeds.values())))
     return results

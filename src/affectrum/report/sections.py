@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from affectrum.benchmark.table import describe_access
-from affectrum.report import figures, pictures
+from affectrum.report import figures, map_sections, pictures, statistics
 from affectrum.report.blocks import (
     Cell,
     Row,
@@ -24,15 +24,19 @@ from affectrum.report.blocks import (
     tag,
     text,
 )
+from affectrum.report.findings import find
+from affectrum.report.panels import Panel, make_panels
 from affectrum.report.results import METRIC, TaskResult, primary
 from affectrum.report.style import method_colours
-from affectrum.report.wording import findings, points, task_sentence
+from affectrum.report.wording import best_sentence, best_verdict, points, task_sentence
 
 if TYPE_CHECKING:
     from affectrum.benchmark import CellResult
 
-__all__ = ["build", "footer", "subtitle"]
+__all__ = ["build", "build_overview", "footer", "subtitle"]
 
+# More tasks than these are summed up.
+_MANY = 6
 _LEAK = (tag("leak", alarm=True),)
 
 
@@ -74,21 +78,52 @@ def build(run: Path, tasks: Sequence[TaskResult], *, simulated: bool) -> list[Se
     labels = list(dict.fromkeys(m.label for task in tasks for m in task.methods))
     colours = method_colours(labels)
     main = primary(tasks)
+    panels = make_panels(main)
     return [
-        _summary(tasks),
+        _summary(tasks, panels),
+        *map_sections.build_map(panels, colours),
+        statistics.build_critical(panels, colours),
+        map_sections.build_findings(panels),
         _scores(tasks),
         _subjects(main, colours, simulated),
         _confusions(main, simulated),
         _trial_curves(tasks, colours, simulated),
         _optimism(main, colours, simulated),
         _calibration(main, colours, simulated),
+        *statistics.build_statistics(main, colours, simulated=simulated),
         *pictures.build(run, main, simulated=simulated),
         _audit(tasks),
         _provenance(tasks),
     ]
 
 
-def _summary(tasks: Sequence[TaskResult]) -> Section:
+def build_overview(tasks: Sequence[TaskResult]) -> list[Section]:
+    """Build the page over many tasks: map, ranks, findings, scores, audit; no figure per task.
+
+    Parameters
+    ----------
+    tasks : sequence of TaskResult
+        From `group_results`.
+
+    Returns
+    -------
+    list of Section
+        Sections without content have no blocks.
+    """
+    labels = list(dict.fromkeys(m.label for task in tasks for m in task.methods))
+    panels = make_panels(primary(tasks))
+    return [
+        _summary(tasks, panels),
+        *map_sections.build_map(panels, method_colours(labels)),
+        statistics.build_critical(panels, method_colours(labels)),
+        map_sections.build_findings(panels),
+        _scores(tasks),
+        _audit(tasks),
+        _provenance(tasks),
+    ]
+
+
+def _summary(tasks: Sequence[TaskResult], panels: Sequence[Panel]) -> Section:
     section = Section("summary", "What came out", "Summary")
     windows = sum(len(cell.predictions) for t in tasks for m in t.methods for cell in m.cells)
     checks = [c for t in tasks for m in t.methods for cell in m.cells for c in cell.certificates()]
@@ -96,14 +131,21 @@ def _summary(tasks: Sequence[TaskResult]) -> Section:
     section.blocks.append(
         cards(
             [
-                (str(len(tasks)), "tasks"),
+                (str(len(tasks)), "task" if len(tasks) == 1 else "tasks"),
                 (str(len({m.label for t in tasks for m in t.methods})), "methods"),
                 (f"{windows:,}".replace(",", " "), "predictions stored"),
                 (f"{passed} of {len(checks)}", "folds passed the leak audit"),
             ]
         )
     )
-    section.blocks.append(listing(" ".join(findings(task)) for task in tasks))
+    for panel in panels:
+        if len(panel.tasks) > _MANY:
+            # One line per task would hide what they have in common.
+            section.blocks += [heading(panel.title), listing(find(panel).statements)]
+            continue
+        section.blocks.append(
+            listing(_verdict(panel, number) for number in range(len(panel.tasks)))
+        )
     cautions = dict.fromkeys(
         str(note) for t in tasks for m in t.methods[:1] for note in _cautions(m.predictions[0])
     )
@@ -111,6 +153,12 @@ def _summary(tasks: Sequence[TaskResult]) -> Section:
         section.blocks.append(heading("Read with care"))
         section.blocks.append(listing(cautions))
     return section
+
+
+def _verdict(panel: Panel, number: int) -> str:
+    task = panel.tasks[number]
+    pairs = panel.pairs[panel.pairs["task"] == number]
+    return f"{best_sentence(task)} {panel.biased or best_verdict(task, pairs)}".strip()
 
 
 def _cautions(predictions: Any) -> list[str]:

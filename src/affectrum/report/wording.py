@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 from affectrum.protocols.catalogue import SCALING_SCOPES, SELECTIONS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from affectrum.report.results import TaskResult
 
-__all__ = ["SIMULATED", "access_sentence", "findings", "points", "task_sentence"]
+__all__ = [
+    "SIMULATED",
+    "access_sentence",
+    "best_sentence",
+    "best_verdict",
+    "points",
+    "task_sentence",
+]
 
 SIMULATED = (
     "Everything on this page was computed from layout twins: simulated corpora in the vendors' "
@@ -40,61 +49,76 @@ def access_sentence(meta: dict[str, Any]) -> str:
     return ", ".join(granted)
 
 
-def task_sentence(task: TaskResult) -> str:
-    """Describe a task: protocol, access, scaling, selection, sizes."""
+def task_sentence(task: TaskResult, *, sizes: bool = True) -> str:
+    """Describe a task: protocol, access, scaling, selection, and the size of its test.
+
+    Parameters
+    ----------
+    task : TaskResult
+        The task.
+    sizes : bool
+        Also say what differs between tasks of one protocol: calibration trials, subjects, clips.
+
+    Returns
+    -------
+    str
+    """
     meta = task.meta
     selection = str(meta["selection"])
     scaling = str(meta["scaling"])
     parts = [f"Protocol {meta['protocol']}: granted {access_sentence(meta)}."]
-    if meta.get("calibration_trials"):
+    if meta.get("calibration_trials") and sizes:
         parts.append(f"{meta['calibration_trials']} calibration trials.")
     parts.append(f"Scaling “{scaling}”: {SCALING_SCOPES.get(scaling, scaling)}.")
     parts.append(f"Weights “{selection}”: {SELECTIONS.get(selection, selection)}.")
-    n_subjects = task.methods[0].interval.n_subjects
-    parts.append(f"{n_subjects} test subjects, {task.methods[0].interval.n_clips} clips.")
+    if sizes:
+        n_subjects = task.methods[0].interval.n_subjects
+        parts.append(f"{n_subjects} test subjects, {task.methods[0].interval.n_clips} clips.")
     return " ".join(parts)
 
 
-def findings(task: TaskResult) -> list[str]:
-    """State what the scores of one task support, and what they don't.
-
-    Returns
-    -------
-    list of str
-        One sentence each, with its evidence.
-    """
+def best_sentence(task: TaskResult) -> str:
+    """Say which method has the highest mean, and whether it reads the classes at all."""
     best = task.best
     chance = best.chance
     low, high = best.interval.low, best.interval.high
-    out = [
+    return (
         f"{task.title}: {best.label} has the highest mean, {points(best.interval.value)} "
         f"(95 % interval {points(low)} to {points(high)}; chance {points(chance.value)}, "
         + ("above the chance interval)." if best.interval.value > chance.high else
            "inside the chance interval: no evidence that it reads the classes).")
-    ]  # fmt: skip
-    table = task.comparisons()
-    rows = [
-        (str(name), float(difference), float(p))
-        for name, difference, p in zip(
-            table["second"], table["difference"], table["p_holm"], strict=True
-        )
-    ]
-    supported = [f"{name} (by {points(gap)} points)" for name, gap, p in rows if p < 0.05]
+    )  # fmt: skip
+
+
+def best_verdict(task: TaskResult, pairs: pd.DataFrame) -> str:
+    """Say against which methods the highest mean is supported.
+
+    Parameters
+    ----------
+    task : TaskResult
+        The task.
+    pairs : DataFrame
+        Its rows of ``Panel.pairs``, corrected for all of the panel.
+
+    Returns
+    -------
+    str
+        Empty if nothing is compared.
+    """
+    best = task.best.label
+    supported, unsupported = [], []
+    for row in pairs.to_dict(orient="records"):
+        if best not in (row["first"], row["second"]):
+            continue
+        other = row["second"] if row["first"] == best else row["first"]
+        gap = abs(float(row["difference"]))
+        if row["supported"]:
+            supported.append(f"{other} (by {points(gap)} points)")
+        else:
+            unsupported.append(str(other))
+    words = []
     if supported:
-        out.append(
-            "Supported at 5 % after Holm's correction: it scores higher than "
-            f"{', '.join(supported)}."
-        )
-    unsupported = [name for name, _, p in rows if not p < 0.05]
+        words.append(f"Supported: it scores higher than {', '.join(supported)}.")
     if unsupported:
-        limit = min(1.0, float(table["smallest_p"].min()) * len(rows))
-        reason = (
-            f" With these subjects and comparisons no corrected p below {limit:.2f} can occur."
-            if limit >= 0.05
-            else ""
-        )
-        out.append(
-            f"Not supported: a difference from {', '.join(unsupported)} "
-            f"({len(rows)} paired permutation tests over subjects).{reason}"
-        )
-    return out
+        words.append(f"Not supported: a difference from {', '.join(unsupported)}.")
+    return " ".join(words)
