@@ -14,7 +14,7 @@ from affectrum.benchmark.plan import Plan
 from affectrum.cli.app import _COMMANDS
 from affectrum.corpora.bids_mapping import BidsMapping
 from affectrum.methods import method_names
-from affectrum.protocols import PROTOCOLS, SCALING_SCOPES, SELECTIONS
+from affectrum.protocols import PROTOCOLS, SCALING_SCOPES, SELECTIONS, SPLITS, TARGET_USES
 from affectrum.recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,6 +139,9 @@ def test_the_tables_of_protocols_scopes_and_rules_are_complete() -> None:
     assert first_words(table(section(page, "Scaling"))) == list(SCALING_SCOPES)
     named = [row[0] for row in table(section(page, "Selection of weights"))]
     assert [name.split("`")[1] for name in named] == list(SELECTIONS)
+    uses = [row[0] for row in table(section(page, "Unlabelled target signals"))]
+    assert [name.split("`")[1] for name in uses] == list(TARGET_USES)
+    assert first_words(table(section(page, "Published splits"))) == list(SPLITS)
 
 
 def test_the_table_of_recipes_is_complete() -> None:
