@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CellContext", "run_cell", "versions"]
 
+# What is stored of each trial of each role
+_OF_TRIALS = ("trial", "clip", "film", "series", "trial_content", "trial_likeness")
 # Windows held for folds that are fitted at once
 _BATCH_BYTES = 512 * 1024**2
 
@@ -87,7 +89,11 @@ class _FoldResult:
     meta: dict[str, Any]
 
 
-def run_cell(cell: Cell, context: CellContext) -> bool:
+def run_cell(
+    cell: Cell,
+    context: CellContext,
+    alter: Callable[[FoldSet, Sequence[Windows]], FoldSet] | None = None,
+) -> bool:
     """Compute and write one cell.
 
     Parameters
@@ -96,6 +102,8 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
         With its final digest.
     context : CellContext
         Where its windows come from and where it is written.
+    alter : callable, optional
+        Changes the folds, for controls.
 
     Returns
     -------
@@ -116,6 +124,8 @@ def run_cell(cell: Cell, context: CellContext) -> bool:
     began = time.perf_counter()
     parts = [context.windows(name) for name in dict.fromkeys(cell.task.corpora)]
     folds = plan_folds(parts, cell.task.protocol, seed=cell.seed, **_fold_options(cell))
+    if alter is not None:
+        folds = alter(folds, parts)
     timing = {"audit_s": 0.0, "fit_s": 0.0, "predict_s": 0.0}
     importance = ImportanceCollector() if context.extras else None
     results: list[_FoldResult] = []
@@ -340,7 +350,7 @@ def _score_fold(
     test = fold.tables["test"]
     keys = ["corpus", "subject", "session", "row"]
     members = {
-        role: table.drop_duplicates(keys)[[*keys, "trial", "clip", "film", "series"]].assign(
+        role: table.drop_duplicates(keys)[[*keys, *_OF_TRIALS]].assign(
             n_windows=table.groupby(keys, sort=False).size().to_numpy()
         )
         for role, table in fold.tables.items()
@@ -418,6 +428,7 @@ def _meta(
             "config": config,
         },
         "seed": cell.seed,
+        "control": cell.control,
         "protocol": folds.protocol,
         "base": first.base,
         "grants": list(first.access.grants),

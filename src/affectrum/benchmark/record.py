@@ -192,8 +192,9 @@ def identifier_arrays(folds: list[dict[str, pd.DataFrame]]) -> dict[str, NDArray
     Returns
     -------
     dict
-        ``trials_<column>`` for every trial; ``member_fold``, ``member_role`` (index into
-        ``roles``), ``member_trial`` (index into the trials) and ``member_windows``.
+        ``trials_<column>`` for every trial, with the fingerprints of its signal
+        (``trials_trial_content``, ``trials_trial_likeness``); ``member_fold``, ``member_role``
+        (index into ``roles``), ``member_trial`` (index into the trials) and ``member_windows``.
     """
     keys = ["corpus", "subject", "session", "row"]
     roles = list(dict.fromkeys(role for fold in folds for role in fold))
@@ -217,6 +218,9 @@ def identifier_arrays(folds: list[dict[str, pd.DataFrame]]) -> dict[str, NDArray
         out[f"trials_{name}"] = trials[name].fillna(-1).to_numpy(dtype=np.int64)
     for name in _TEXTS:
         out[f"trials_{name}"] = text_array(trials[name])
+    for name in ("trial_content", "trial_likeness"):
+        if name in trials:
+            out[f"trials_{name}"] = trials[name].to_numpy(dtype=np.uint64)
     return out
 
 
@@ -230,7 +234,8 @@ class CellResult:
         Where it lies.
     meta : dict
         ``cell.json``: ``task``, ``task_title``, ``method`` (``name``, ``preset``, ``label``,
-        ``config``), ``seed``, ``protocol`` (with modifiers), ``grants``, ``arm``, ``classes``,
+        ``config``), ``seed``, ``control`` (empty for a score), ``protocol`` (with modifiers),
+        ``grants``, ``arm``, ``classes``,
         ``source_classes``, ``selection``, ``scaling``, ``scaler``, ``calibration_trials``,
         ``simulated``, ``channels``, ``bands``, ``recipe``, ``fingerprints``, ``versions``,
         ``timing``, ``notes``, ``folds`` (each with ``id``, ``subject``, ``lacks``, ``notes``,
@@ -343,13 +348,15 @@ class CellResult:
         return [Certificate.from_dict(fold["certificate"]) for fold in self.meta["folds"]]
 
 
-def load_record(run: str | Path) -> list[CellResult]:
+def load_record(run: str | Path, *, controls: bool = False) -> list[CellResult]:
     """Return every finished cell of a run, in the order of its last plan.
 
     Parameters
     ----------
     run : path
         The run's folder.
+    controls : bool
+        Also return control cells (see `affectrum.benchmark.controls`), which are no scores.
 
     Returns
     -------
@@ -373,7 +380,8 @@ def load_record(run: str | Path) -> list[CellResult]:
         if folder.name.startswith(".") or not is_complete(run, folder.name):
             continue
         meta = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        results[folder.name] = CellResult(folder, meta)
+        if controls or not meta.get("control"):
+            results[folder.name] = CellResult(folder, meta)
     order: list[str] = []
     plan = run / "plan.json"
     if plan.exists():
