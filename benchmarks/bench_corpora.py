@@ -10,7 +10,7 @@ For each corpus that has a twin:
   2 GB);
 * the same pass over the small files of all subjects in one process and in several.
 
-    python benchmarks/bench_corpora.py [SEED AMIGOS ...] [--folder DIR] [--processes 2] [--seconds 2]
+    python benchmarks/bench_corpora.py [SEED DEAP ...] [--folder DIR] [--processes 2] [--seconds 2]
 
 Without names a few corpora are measured that stand for the containers, with `all` all that have a
 twin (a quarter of an hour). Twins that are in --folder already are used again. Ratios
