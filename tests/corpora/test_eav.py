@@ -193,3 +193,17 @@ def test_a_pass_unpacks_a_compressed_file_once(sound, own, monkeypatch):
     part = corpus.trials[corpus.trials["subject"] == 2]
     assert sum(1 for _ in corpus.iter_trials(part)) == 200
     assert len(begun) == 2  # once for the header, once for all trials
+
+
+def test_the_assumption_about_listening_is_said(own, tmp_path):
+    folder = own.write_eav(tmp_path, subjects=(1,))
+    notes = af.corpora.check_folder("EAV", folder, options=own.OPTIONS).of_level("note")
+    assert any("takes the odd ones" in note.what for note in notes)
+    even = {**own.OPTIONS, "listening": "even"}
+    notes = af.corpora.check_folder("EAV", folder, options=even).of_level("note")
+    assert not any("takes the odd ones" in note.what for note in notes)
+    odd, swapped = (
+        af.open_corpus("EAV", folder, options=options).trials for options in (own.OPTIONS, even)
+    )
+    assert (odd["emotion"] == swapped["emotion"]).all()
+    assert (odd["session_name"] != swapped["session_name"]).all()

@@ -128,6 +128,13 @@ class EavCorpus(Corpus):
         # every recording's variable, and what reading it leaves behind for the next time
         self._arrays = {files[s]: (shape["name"], Marks()) for s, shape in shapes.items()}
         self._volts = self._volts_per_unit({s: files[s] for s in shapes}, shapes, log)
+        if "listening" not in self.options.given():
+            log.note(
+                relative(root, self.folder),
+                "no file tells which rows of the label are listening and which speaking; "
+                "session_name takes the odd ones, counted from 0, for listening.",
+                "Say listening: even if it is the other way round; emotions are the same.",
+            )
         headers: list[TrialHeader] = []
         for subject, shape in shapes.items():
             headers += self._subject(subject, files[subject], shape, log)
