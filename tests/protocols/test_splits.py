@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from affectrum.errors import ProtocolError
+from affectrum.protocols import (
+    CROSS_CORPUS,
+    check_options,
+    describe,
+    disjoint,
+    holdout,
+    make_folds,
+    plan_folds,
+    rules,
+    splits,
+    unlabelled,
+)
 from affectrum.protocols.first_trials import default_calibration_trials, presentation_order
 from affectrum.protocols.rules import own_split
 from affectrum.protocols.splits import (
@@ -132,3 +147,43 @@ def test_own_split_reads_words():
         own_split(pd.Series(["train", "fold 1"], dtype="str"))
     with pytest.raises(ProtocolError, match="no window test"):
         own_split(pd.Series(["train", "train"], dtype="str"))
+
+
+def test_every_splitter_draws_what_it_does():
+    drawn = (
+        within_subject,
+        leave_one_subject_out,
+        cross_session,
+        zero_shot,
+        calibrated,
+        splits.few_shot,
+        unlabelled.unsupervised,
+        rules.roles_by_rule,
+        rules.by_rule,
+        rules.within_by_rule,
+        rules.own_split,
+        disjoint.make_disjoint,
+        holdout.hold_out_subjects,
+        holdout.hold_out_trials,
+    )
+    for splitter in drawn:
+        picture = splitter.__doc__.split("::\n\n", 1)[1].split("\n\n    ")[0]
+        assert re.search(r"[x0a.]", picture), splitter.__name__
+        assert len(picture.splitlines()) >= 2, splitter.__name__
+
+
+def test_options_that_have_no_meaning_name_whose_they_are():
+    assert check_options("zero-shot", ["source", "seed", "scaling"]) == []
+    (fault,) = check_options("loso", ["shots"])
+    assert fault == "shots has no meaning under 'leave-one-subject-out'; it belongs to 'few-shot'"
+    options = {name for info in describe() for name in info.options}
+    assert options <= set(inspect.signature(make_folds).parameters)
+    assert inspect.signature(make_folds).parameters == inspect.signature(plan_folds).parameters
+
+
+def test_every_protocol_says_what_its_source_may_not_share():
+    for info in describe():
+        assert info.disjoint in ("subjects", "sessions", "trials")
+        assert info.needs_source == (info.id in CROSS_CORPUS)
+        assert ("source" in info.options) or not info.needs_source
+        assert info.id == "/".join(filter(None, (info.family, info.mode)))

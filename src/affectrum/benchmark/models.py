@@ -212,7 +212,12 @@ def _sessions(task: TaskPlan) -> tuple[int, ...] | None:
 
 
 # Protocols under which a model sees nothing of the tested person, as with a new recording.
-_UNSEEN = ("cross-corpus/zero-shot", "leave-one-subject-out")
+_UNSEEN = (
+    "cross-corpus/zero-shot",
+    "leave-one-corpus-out/zero-shot",
+    "leave-one-lab-out/zero-shot",
+    "leave-one-subject-out",
+)
 
 
 def _score(run: str | Path, task: TaskPlan, entry: MethodPlan) -> dict[str, Any] | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
 from affectrum.errors import LabelError, ProtocolError, check_option
 from affectrum.protocols.catalogue import (
     PROTOCOLS,
@@ -328,8 +326,7 @@ def _plan_target(
     if not takes_first and options.test_after is not None:
         raise ProtocolError(f"test_after={options.test_after} has no meaning here.")
 
-    tables = {part.corpus: trial_codes(part.table)[1] for part in (target_part, *source_parts)}
-    scheme, own_scheme = _schemes(options, tables, target_part.corpus)
+    scheme, own_scheme = _schemes(options, [target_part, *source_parts])
     different = own_scheme is not None and tuple(own_scheme.classes) != tuple(scheme.classes)
     sessions = options.target_sessions
     if sessions is None and takes_first and base != "within-subject":
@@ -338,8 +335,7 @@ def _plan_target(
     source_index: CorpusIndex | None = target_index
     if source_parts:
         read = (own_scheme or scheme) if options.source_labels else None
-        _refuse_unlabelled(tables, source_parts, read)
-        source_index = CorpusIndex(join_corpora(source_parts), read, options.source_sessions)
+        source_index = _index_sources(source_parts, read, options.source_sessions)
     elif base == "pretrain-finetune":
         source_index = None
         if options.scaling in ("source", "causal"):
@@ -411,34 +407,39 @@ def _plan_target(
     return [(task, plan) for plan in plans]
 
 
-def _schemes(
-    options: _Options, tables: Mapping[str, pd.DataFrame], target: str
-) -> tuple[Scheme, Scheme | None]:
-    """Class schemes of the task, and of the source where it has its own."""
+def _schemes(options: _Options, parts: Sequence[Windows]) -> tuple[Scheme, Scheme | None]:
+    """Class schemes of the task (the first part is the target), and of the source if its own."""
     scheme = resolve_scheme(options.classes)
     own = None if options.source_classes is None else resolve_scheme(options.source_classes)
-    scheme = choose_labels(scheme, options.labels, tables, target)
-    if own is not None:
-        own = choose_labels(own, options.labels, tables, None)
+    if options.labels is not None:
+        tables = {part.corpus: trial_codes(part.table)[1] for part in parts}
+        scheme = choose_labels(scheme, options.labels, tables, parts[0].corpus)
+        if own is not None:
+            own = choose_labels(own, options.labels, tables, None)
     return scheme, own
 
 
-def _refuse_unlabelled(
-    tables: Mapping[str, pd.DataFrame], sources: Sequence[Windows], scheme: Scheme | None
-) -> None:
-    """Name every source corpus whose labels can't fill the classes, in one message."""
-    faults = []
-    for part in sources:
-        if scheme is not None:
+def _index_sources(
+    parts: Sequence[Windows], scheme: Scheme | None, sessions: Sequence[int] | None
+) -> CorpusIndex:
+    """Join the source corpora; if their labels can't fill the classes, name every one of them."""
+    try:
+        return CorpusIndex(join_corpora(parts), scheme, sessions)
+    except LabelError:
+        if scheme is None or len(parts) == 1:
+            raise
+        faults = []
+        for part in parts:
             try:
-                scheme.assign(tables[part.corpus], part.corpus)
+                CorpusIndex(part, scheme)
             except LabelError as error:
                 faults.append(f"  - {part.corpus}: {error}")
-    if faults:
+        if not faults:
+            raise
         raise LabelError(
             "These source corpora can't train the classes; leave them out of source, or choose "
             "classes that all can fill:\n" + "\n".join(faults)
-        )
+        ) from None
 
 
 def _name(options: _Options, split: str | None) -> str:
