@@ -16,6 +16,7 @@ from affectrum.evaluation import (
     crossed_bootstrap,
     crossed_confusions,
     holm,
+    honest_ece,
     learning_curve,
     metrics_from_confusion,
     optimism_gap,
@@ -23,6 +24,7 @@ from affectrum.evaluation import (
     reliability_curve,
     resampling,
     score_predictions,
+    subject_calibration,
     summarise,
 )
 
@@ -214,6 +216,28 @@ def test_scores_that_are_no_probabilities_are_refused():
         calibration(np.array([0, 1]), np.array([[0.2, 0.2], [0.5, 0.5]]))
 
 
+def test_honest_probabilities_show_some_error_too():
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(3), 60)
+    mean, high = honest_ece(scores)
+    found = [
+        calibration((scores.cumsum(axis=1) < rng.random((60, 1))).sum(axis=1), scores)["ece"]
+        for _ in range(400)
+    ]
+    assert mean == pytest.approx(np.mean(found), rel=0.1)
+    assert np.mean(np.array(found) <= high) == pytest.approx(0.95, abs=0.03)
+    assert honest_ece(np.repeat(scores, 50, axis=0))[1] < high / 4
+
+
+def test_calibration_of_each_subject(predictions):
+    table = subject_calibration(predictions)
+    mine = predictions.subject == 1
+    expected = calibration(predictions.y_true[mine], predictions.scores[mine])
+    assert table.loc[1, ["ece", "brier", "nll"]].to_dict() == pytest.approx(expected)
+    assert table["n"].tolist() == [30] * 4
+    assert subject_calibration(predictions, "trial")["n"].tolist() == [6] * 4
+
+
 # -------------------------------------------------------------------------------- comparison
 
 
@@ -369,4 +393,7 @@ def test_summary_and_cautions(make):
     few = cautions(make(n_subjects=1, n_clips=6))
     assert "only 1 test subject (fewer than 5)" in few[0]
     assert "negative 2, neutral 2, positive 2" in few[1]
+    assert len(few) == 2
+    single = cautions(make(n_subjects=6, n_clips=5))
+    assert "one test clip only for positive: what other clips would change" in single[1]
     assert summarise(predictions, level="trial", n_replicates=50, n_permutations=50)["ece"] >= 0

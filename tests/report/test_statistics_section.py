@@ -14,7 +14,7 @@ import pytest
 
 from affectrum import evaluation
 from affectrum.benchmark import load_record, run_plan
-from affectrum.benchmark.heldout import held_out_of
+from affectrum.benchmark.heldout import held_out_of, plane_scores
 from affectrum.report import figures_statistics, statistics, style
 from affectrum.report.results import METRIC, TaskResult, group_results
 
@@ -112,9 +112,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
                 {**task, "selection": "oracle", "name": "picked"},
             ],
         )
-        parts = {
-            name: helpers.make_windows(name, n_subjects=6, seed=1) for name in helpers.make_parts()
-        }
+        parts = {}
+        for name in helpers.make_parts():
+            part = helpers.make_windows(name, n_subjects=6, seed=1)
+            # a coordinate of its own for every trial
+            trial = part.table["row"] / 20 - part.table["subject"] / 10
+            parts[name] = part.with_column("valence", trial.tolist())
         assert run_plan(plan, folder, windows=parts).ok
     return folder
 
@@ -179,11 +182,25 @@ def test_temperatures_come_from_what_was_held_out(tasks: list[TaskResult]) -> No
     assert f"{scaled.after['nll']:.3f}" in text
 
 
-def test_the_plane_s_truth_is_stored_beside_its_prediction(tasks: list[TaskResult]) -> None:
+def test_coordinates_of_the_plane_are_scored(tasks: list[TaskResult]) -> None:
     cell = tasks[0].methods[0].cells[0]
-    truth = cell.arrays.get("valence_arousal_true")
-    if truth is not None:  # windows without coordinates have none
-        assert truth.shape == cell.arrays["valence_arousal"].shape
+    truth, guess = cell.arrays["valence_arousal_true"], cell.arrays["valence_arousal"]
+    assert truth.shape == guess.shape
+    table = cell.predictions
+    expected = (table["row"] / 20 - table["subject"] / 10).to_numpy(dtype=float)
+    np.testing.assert_allclose(truth[:, 0], expected, rtol=1e-6, atol=1e-7)
+    # the method tells valence only
+    found = plane_scores(cell)
+    assert list(found) == ["valence"]
+    mine = (cell.predictions["subject"] == 2).to_numpy()
+    rows = cell.predictions["row"].to_numpy()[mine]
+    means = [[a[mine, 0][rows == row].mean() for row in np.unique(rows)] for a in (truth, guess)]
+    expected = evaluation.concordance(*means)
+    assert found["valence"].set_index("subject").loc[2, "ccc"] == pytest.approx(expected, abs=1e-6)
+    text = words(statistics.build_statistics(tasks[:1], {
+        m.label: "#000000" for m in tasks[0].methods
+    }, simulated=True)[0].blocks)  # fmt: skip
+    assert f"{found['valence']['ccc'].mean():.3f}" in text
 
 
 def test_critical_differences_need_two_tasks(tasks: list[TaskResult]) -> None:

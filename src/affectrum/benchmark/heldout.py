@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from affectrum.evaluation import HeldOut
+from affectrum.evaluation import HeldOut, score_ratings
 
 if TYPE_CHECKING:
     from affectrum.benchmark.record import CellResult
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from affectrum.protocols import Fold
     from affectrum.windows import Windows
 
-__all__ = ["held_out_arrays", "held_out_of", "plane_truth", "score_held_out"]
+__all__ = ["held_out_arrays", "held_out_of", "plane_scores", "plane_truth", "score_held_out"]
 
 
 def score_held_out(method: Method, fold: Fold) -> dict[str, NDArray[Any]] | None:
@@ -130,3 +131,36 @@ def plane_truth(parts: Sequence[Windows], fold: Fold) -> NDArray[np.float32] | N
         return None
     rows = target.table[["valence", "arousal"]].iloc[fold.test_rows]
     return np.asarray(rows.to_numpy(dtype=np.float32, na_value=np.nan))
+
+
+def plane_scores(cell: CellResult, level: str = "trial") -> dict[str, pd.DataFrame]:
+    """Score a cell's coordinates of the plane for each subject.
+
+    Parameters
+    ----------
+    cell : CellResult
+        A finished cell.
+    level : {"window", "trial"}
+        Words and ratings belong to a whole trial, so that windows count one by one only for
+        continuous labels.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``"valence"`` and ``"arousal"``, those of which truth and prediction are known, each as
+        `affectrum.evaluation.score_ratings` gives it.
+    """
+    arrays = cell.arrays
+    if "valence_arousal" not in arrays or "valence_arousal_true" not in arrays:
+        return {}
+    out = {}
+    for column, name in enumerate(("valence", "arousal")):
+        table = score_ratings(
+            cell.predictions,
+            arrays["valence_arousal_true"][:, column].astype(np.float64),
+            arrays["valence_arousal"][:, column].astype(np.float64),
+            level=level,
+        )
+        if len(table):
+            out[name] = table
+    return out

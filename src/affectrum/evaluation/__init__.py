@@ -60,7 +60,12 @@ from affectrum.evaluation.ratings import (
     rating_metrics,
     score_ratings,
 )
-from affectrum.evaluation.reliability import calibration, reliability_curve
+from affectrum.evaluation.reliability import (
+    calibration,
+    honest_ece,
+    reliability_curve,
+    subject_calibration,
+)
 from affectrum.evaluation.summary import cautions, summarise
 
 __all__ = [
@@ -98,6 +103,7 @@ __all__ = [
     "detection_power",
     "friedman_test",
     "holm",
+    "honest_ece",
     "learning_curve",
     "metrics",
     "metrics_from_confusion",
@@ -114,6 +120,7 @@ __all__ = [
     "score_predictions",
     "score_ratings",
     "shared_counts",
+    "subject_calibration",
     "subject_scores",
     "summarise",
     "temper",

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from affectrum.errors import ConfigError
 from affectrum.evaluation.classification import check_scores
+from affectrum.evaluation.predictions import Predictions
 
-__all__ = ["calibration", "reliability_curve"]
+__all__ = ["calibration", "honest_ece", "reliability_curve", "subject_calibration"]
 
 _TINY = 1e-12
 
@@ -94,6 +95,88 @@ def calibration(
         "brier": float(np.square(values - hot).sum(axis=1).mean()),
         "nll": float(-np.log(np.maximum(values[rows, truth], _TINY)).mean()),
     }
+
+
+def honest_ece(
+    scores: NDArray[np.floating[Any]],
+    n_bins: int = 15,
+    *,
+    n_draws: int = 200,
+    coverage: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Calibration error that perfectly honest probabilities would show on so few windows.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n, n_classes)
+        Class probabilities, rows summing to 1.
+    n_bins : int
+        Bins of the expected calibration error.
+    n_draws : int
+        How often labels are drawn from the probabilities themselves.
+    coverage : float
+        Share of draws below the second value.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    mean, high : float
+        An ``ece`` below `high` is no evidence against the probabilities. Windows are drawn one by
+        one; those of a real trial are alike, which makes the true values larger.
+
+    References
+    ----------
+    Brocker and Smith, Increasing the reliability of reliability diagrams, Weather Forecast. 22,
+    2007, doi 10.1175/WAF993.1: consistency resampling.
+    """
+    _, values = _probabilities(np.zeros(len(scores), dtype=np.int64), scores)
+    confidence = values.max(axis=1)
+    # Only whether the largest class is right enters the error.
+    number = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    member = (number == np.arange(n_bins)[:, None]).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    right = (rng.random((n_draws, len(values))) < confidence).astype(np.float64)
+    gaps = np.abs((right - confidence) @ member.T)
+    errors = gaps.sum(axis=1) / len(values)
+    return float(errors.mean()), float(np.quantile(errors, coverage))
+
+
+def subject_calibration(
+    predictions: Predictions, level: str = "window", n_bins: int = 15
+) -> pd.DataFrame:
+    """Summarise how honest the probabilities are for each subject.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of one cell.
+    level : {"window", "trial"}
+        What counts as one.
+    n_bins : int
+        Bins of the expected calibration error.
+
+    Returns
+    -------
+    DataFrame
+        One row per subject: `corpus`, `subject`, `n`, `ece`, `brier`, `nll`, and `ece_honest`
+        (what honest probabilities stay below in 95 % of draws, see `honest_ece`).
+    """
+    rows = predictions.at(level)
+    out = []
+    for number in range(int(rows.subject.max()) + 1 if len(rows) else 0):
+        part = rows.select(rows.subject == number)
+        out.append(
+            {
+                "corpus": str(part.table["corpus"].iloc[0]),
+                "subject": int(part.table["subject"].iloc[0]),
+                "n": len(part),
+                **calibration(part.y_true, part.scores, n_bins),
+                "ece_honest": honest_ece(part.scores, n_bins)[1],
+            }
+        )
+    return pd.DataFrame(out)
 
 
 def _probabilities(

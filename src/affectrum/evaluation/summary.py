@@ -39,15 +39,22 @@ def cautions(predictions: Predictions) -> list[str]:
             f"only {n_subjects} test subject{'s' if n_subjects > 1 else ''} (fewer than "
             f"{MIN_SUBJECTS}): the interval over subjects is not to be trusted"
         )
-    scarce = []
+    scarce, alone = [], []
     for index, name in enumerate(predictions.classes):
         n_clips = len(np.unique(predictions.clip[predictions.y_true == index]))
         if n_clips < MIN_CLIPS_PER_CLASS:
             scarce.append(f"{name} {n_clips}")
+        if n_clips == 1:
+            alone.append(name)
     if scarce:
         out.append(
             f"fewer than {MIN_CLIPS_PER_CLASS} test clips per class ({', '.join(scarce)}): the "
             "score may be about these clips rather than about the emotion"
+        )
+    if alone:
+        out.append(
+            f"one test clip only for {', '.join(alone)}: what other clips would change can't be "
+            "estimated, and the interval leaves it out"
         )
     return out
 

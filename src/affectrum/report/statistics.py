@@ -151,7 +151,25 @@ def _metrics(tasks: Sequence[TaskResult]) -> Section:
         words = f"{task.title} ({_biased(task)})" if _biased(task) else task.title
         section.blocks += [heading(words), table(columns, rows)]
         section.blocks.append(table(chance_columns, chances))
+        section.blocks += _plane(task)
     return section
+
+
+def _plane(task: TaskResult) -> list[dict[str, object]]:
+    """Coordinates of the plane, for methods that predict them."""
+    from affectrum.benchmark.heldout import plane_scores
+
+    rows = []
+    for method in task.methods:
+        for name, scores in plane_scores(method.cells[0]).items():
+            means = [float(scores[key].mean()) for key in ("ccc", "pearson", "rmse", "bias")]
+            shown = [f"{value:.3f}" if value == value else "–" for value in means]
+            rows.append(Row([Cell(words) for words in (method.label, name, *shown)]))
+    if not rows:
+        return []
+    columns = ["method", "coordinate", "#concordance", "#correlation", "#RMSE", "#bias"]
+    caption = "Valence and arousal on −1..1, once per trial, mean over subjects (first seed)."
+    return [table(columns, rows, caption)]
 
 
 _NAMES = ("accuracy", "balanced", "macro F1", "weighted F1", "kappa", "AUROC")
@@ -177,9 +195,7 @@ def _differences(tasks: Sequence[TaskResult], simulated: bool) -> Section:
     for task in tasks:
         if len(task.methods) < 2 or _biased(task):
             continue
-        pairs = evaluation.compare_predictions(
-            {method.label: method.predictions for method in task.methods}, METRIC
-        )
+        pairs = task.pairs
         order = pairs["difference"].abs().sort_values(ascending=False, kind="stable").index
         shown = pairs.loc[order[:_PAIRS]]
         svg = figures_statistics.difference_forest(shown, simulated=simulated)
