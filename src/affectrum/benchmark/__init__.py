@@ -18,7 +18,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "record": ["CellResult", "load_record"],
         "progress": ["ProgressEvent"],
         "run": ["RunReport", "run_plan"],
-        "table": ["audit_record", "score_table"],
+        "audits": ["audit_record"],
+        "table": ["score_table"],
         "extras": ["list_extras", "load_extras"],
     },
 )
@@ -43,9 +44,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from affectrum.benchmark.audits import audit_record
     from affectrum.benchmark.extras import list_extras, load_extras
     from affectrum.benchmark.plan import Cell, MethodPlan, Plan, TaskPlan, expand, load_plan
     from affectrum.benchmark.progress import ProgressEvent
     from affectrum.benchmark.record import CellResult, load_record
     from affectrum.benchmark.run import RunReport, run_plan
-    from affectrum.benchmark.table import audit_record, score_table
+    from affectrum.benchmark.table import score_table

@@ -1,4 +1,4 @@
-"""Tables from the record: scores with what was seen, and the audit once more."""
+"""The table of a record: scores with what was seen."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from affectrum.benchmark.record import CellResult, load_record
 from affectrum.evaluation import summarise
-from affectrum.protocols.audit import Certificate, audit_tables
 
-__all__ = ["audit_record", "score_table"]
+__all__ = ["describe_access", "score_table"]
 
 
 def score_table(
@@ -124,91 +122,3 @@ def describe_access(meta: dict[str, Any]) -> str:
     if meta["selection"] == "oracle":
         words.append("test labels (oracle selection)")
     return " + ".join(words)
-
-
-def audit_record(record: str | Path | Sequence[CellResult]) -> pd.DataFrame:
-    """Audit stored cells again, from the identifiers that they hold.
-
-    Scaler rows and contents were compared when the cell was computed (its certificate); what is
-    stored tells subjects, sessions, trials and stimuli.
-
-    Parameters
-    ----------
-    record : path or sequence of CellResult
-        A run's folder, or cells.
-
-    Returns
-    -------
-    DataFrame
-        One row per fold and check: `cell`, `task`, `method`, `fold`, `check`, `passed`,
-        `measured`, `required`, `detail`, `certified` (what the certificate of the run says) and
-        `declared`.
-    """
-    cells = list(record) if not isinstance(record, (str, Path)) else load_record(record)
-    rows = []
-    for cell in cells:
-        tables = _role_tables(cell)
-        for number, fold in enumerate(cell.meta["folds"]):
-            stored = Certificate.from_dict(fold["certificate"])
-            again = audit_tables(
-                tables[number],
-                base=fold["base"],
-                scaling=fold["scaling"],
-                stimulus_disjoint=None if fold["stimulus_control"] else fold["stimulus_disjoint"],
-                promises=fold.get("promises", ()),
-                fold=fold["id"],
-                protocol=fold["protocol"],
-            )
-            fresh = {check.name: check for check in again.checks}
-            for check in stored.checks:
-                # Rows of scalers and contents are not stored: the certificate speaks for them.
-                repeated = check.name in (
-                    "subjects",
-                    "sessions",
-                    "trials",
-                    "clip",
-                    "film",
-                    "series",
-                )
-                shown = fresh[check.name] if repeated else check
-                rows.append(
-                    {
-                        "cell": cell.digest,
-                        "task": cell.meta["task_title"],
-                        "method": cell.meta["method"]["label"],
-                        "fold": fold["id"],
-                        "check": check.name,
-                        "passed": shown.passed,
-                        "measured": shown.measured,
-                        "required": shown.required,
-                        "detail": shown.detail,
-                        "certified": check.passed,
-                        "declared": check.name in stored.declared,
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def _role_tables(cell: CellResult) -> list[dict[str, pd.DataFrame]]:
-    stored = cell.identifiers
-    trials = pd.DataFrame(
-        {
-            name.removeprefix("trials_"): array
-            for name, array in stored.items()
-            if name.startswith("trials_")
-        }
-    )
-    for name in ("clip", "film", "series"):
-        column = trials[name].astype("str")
-        trials[name] = column.where(column != "")
-    roles = [str(role) for role in stored["roles"]]
-    out = []
-    for number in range(len(cell.meta["folds"])):
-        mine = stored["member_fold"] == number
-        tables = {}
-        for index, role in enumerate(roles):
-            chosen = stored["member_trial"][mine & (stored["member_role"] == index)]
-            if len(chosen):
-                tables[role] = trials.iloc[np.asarray(chosen)].reset_index(drop=True)
-        out.append(tables)
-    return out
