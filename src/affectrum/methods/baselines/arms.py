@@ -282,6 +282,13 @@ class ArmMethod(Method):
         arm = self.resolve_arm(access)
         access.require(ARM_GRANTS[arm], f"{self.name} [{arm}]")
 
+    def used_grants(self, access: Access) -> tuple[str, ...]:
+        """Return what of the access the arm looks at; see `Method.used_grants`."""
+        used = {*ARM_GRANTS[self.resolve_arm(access)], *self.needs}
+        if self.trains_in_epochs:
+            used.add("validation")
+        return tuple(grant for grant in access.grants if grant in used)
+
     def fit(
         self,
         access: Access,
