@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from affectrum.benchmark.record import CellResult, load_record
 from affectrum.protocols.audit import Certificate, Check, audit_tables
@@ -15,10 +16,10 @@ from affectrum.protocols.audit.content import copied_trials
 from affectrum.protocols.audit.tables import rows_digest
 from affectrum.protocols.identity import row_ids
 
-__all__ = ["audit_record"]
+__all__ = ["REPEATED_CHECKS", "audit_record", "role_tables"]
 
-# What the stored identifiers tell again; a certificate speaks for the other checks.
-_REPEATED = (
+#: What the stored identifiers tell again; a certificate speaks for the other checks.
+REPEATED_CHECKS = (
     "corpora",
     "subjects",
     "sessions",
@@ -95,7 +96,7 @@ def audit_record(record: str | Path | Sequence[CellResult]) -> pd.DataFrame:
 
 
 def _checks(cell: CellResult) -> Iterator[tuple[str, Certificate, Check, bool]]:
-    tables = _role_tables(cell)
+    tables = role_tables(cell.identifiers, len(cell.meta["folds"]))
     for number, fold in enumerate(cell.meta["folds"]):
         stored = Certificate.from_dict(fold["certificate"])
         again = audit_tables(
@@ -110,7 +111,7 @@ def _checks(cell: CellResult) -> Iterator[tuple[str, Certificate, Check, bool]]:
         )
         for check in stored.checks:
             shown = check
-            if check.name in _REPEATED:
+            if check.name in REPEATED_CHECKS:
                 shown = again[check.name]
             elif check.name == "content" and "trial_content" in tables[number]["test"]:
                 # The certificate compared windows, this compares whole trials: both must pass.
@@ -170,8 +171,21 @@ def _copies(cell: CellResult) -> Check:
     return Check("copies", not pairs, len(pairs), False, detail)
 
 
-def _role_tables(cell: CellResult) -> list[dict[str, pd.DataFrame]]:
-    stored = cell.identifiers
+def role_tables(stored: Mapping[str, NDArray[Any]], n_folds: int) -> list[dict[str, pd.DataFrame]]:
+    """Return the trials of each role of each fold.
+
+    Parameters
+    ----------
+    stored : mapping of str to ndarray
+        A cell's `identifiers`.
+    n_folds : int
+        How many folds it has.
+
+    Returns
+    -------
+    list of dict of str to DataFrame
+        As `affectrum.protocols.audit.audit_tables` takes them, one per fold.
+    """
     trials = pd.DataFrame(
         {
             name.removeprefix("trials_"): array
@@ -184,7 +198,7 @@ def _role_tables(cell: CellResult) -> list[dict[str, pd.DataFrame]]:
         trials[name] = column.where(column != "")
     roles = [str(role) for role in stored["roles"]]
     out = []
-    for number in range(len(cell.meta["folds"])):
+    for number in range(n_folds):
         mine = stored["member_fold"] == number
         tables = {}
         for index, role in enumerate(roles):
