@@ -110,12 +110,28 @@ def describe_access(meta: dict[str, Any]) -> str:
             "leave-one-subject-out": "other subjects",
             "own-split": "own training split",
         }.get(meta["base"], "source")
+        if meta["base"] == "few-shot" and not meta.get("source"):
+            where = "other subjects"
         words.append(f"{labels} {where}")
+    k = meta["calibration_trials"]
+    fold = (meta.get("folds") or [{}])[0]
     if "calibration_signals" in grants and arm != "source":
-        words.append(f"the subject's first {meta['calibration_trials']} trials, labelled")
+        words.append(
+            f"{fold['shots']} labelled windows a class of the subject's first {k} trials"
+            if fold.get("shots")
+            else f"the target's training part of {fold['split']}, labelled"
+            if fold.get("split")
+            else f"the subject's first {k} trials, labelled"
+        )
     if "target_unlabelled" in grants:
-        words.append("unlabelled target signals")
-    if "transductive" in meta["protocol"]:
+        words.append(
+            {
+                "others": "unlabelled signals of other target subjects",
+                "calibration": f"unlabelled signals of the subject's first {k} trials",
+                "test": "the unlabelled test signals",
+            }.get(str(fold.get("target_use")), "unlabelled target signals")
+        )
+    if meta.get("scaling") in ("per-subject", "released") and "transductive" in meta["protocol"]:
         words.append("test signals (scaling)")
     if "validation" in grants:
         words.append("validation")
