@@ -25,11 +25,77 @@ def test_plan_lists_the_cells(call, workspace) -> None:
     before = call("plan", workspace.plan)
     assert before.code == 0
     assert "6 cells" in before.out
-    assert "done" not in before.out.replace("are done", "")
+    assert "done" not in before.out.replace("what is done", "")
+    assert "by a rough rule: 6" in before.out
     rows = call("plan", workspace.plan, "--out", workspace.run, "--json").json()
     assert [row["method"] for row in rows] == [*METHODS, "most-frequent", "logistic [source]"]
     assert {row["state"] for row in rows} == {"done"}
     assert {row["cell"] for row in rows} == {p.name for p in (workspace.run / "cells").iterdir()}
+
+
+def test_plan_says_what_the_rest_costs(call, workspace, tmp_path: Path) -> None:
+    run = shutil.copytree(workspace.run, tmp_path / "run")
+    more = write(workspace, tmp_path, "methods:", "seeds: [0, 1]\nmethods:")
+    result = call("plan", more, "--out", run, "--workers", "2")
+    assert "6 done, 6 to do, about " in result.out
+    assert "on 2 workers (by like cells: 6)" in result.out
+    rows = call("plan", more, "--out", run, "--json").json()
+    by_seed = {(row["task"], row["method"], row["seed"]): row for row in rows}
+    for (task, method, seed), row in by_seed.items():
+        assert row["state"] == ("done" if seed == 0 else "to do")
+        assert row["seconds"] == by_seed[task, method, 0]["seconds"]
+    # many cells are shown by task and method
+    many = write(workspace, tmp_path, "methods:", f"seeds: {list(range(12))}\nmethods:")
+    result = call("plan", many, "--out", run)
+    assert "72 cells" in result.out
+    assert "cost of the rest" in result.out
+    line = next(line for line in result.out.splitlines() if "svm [calibration]" in line)
+    assert " 12 " in line
+    assert "6 done, 66 to do" in result.out
+
+
+def test_a_paths_file_stands_for_the_map_of_its_corpora(
+    call, tmp_path: Path, twin_seed: Path, twin_seed_iv: Path
+) -> None:
+    paths = tmp_path / "corpora.yaml"
+    paths.write_text(f"SEED: {twin_seed}\nSEED-IV: {twin_seed_iv}\n")
+    rows = call("plan", paths, "--json").json()
+    assert {row["task"].rpartition(", ")[2] for row in rows} == {
+        f"cross-corpus/{mode}" for mode in ("zero-shot", "unsupervised", "calibrated")
+    }
+    assert {row["state"] for row in rows} == {"to do"}
+
+
+def test_run_in_two_processes(call, workspace, tmp_path: Path) -> None:
+    run = shutil.copytree(workspace.run, tmp_path / "run")
+    expected = {}
+    for cell in load_record(workspace.run):
+        if cell.meta["method"]["name"] in ("svm", "logistic"):
+            expected[cell.digest] = cell.scores
+            shutil.rmtree(run / "cells" / cell.digest)
+    result = call("run", workspace.plan, "--out", run, "--workers", "2", "--threads", "1")
+    assert result.code == 0
+    assert "3 cells computed, 3 kept, 0 refused, 0 failed" in result.err
+    amounts = [line.split(" (")[0] for line in result.err.splitlines() if line.startswith("run: ")]
+    numbers = [float(text.split()[1]) for text in amounts if text.endswith("of 6")]
+    assert numbers == sorted(numbers)
+    for digest, scores in expected.items():
+        (cell,) = [cell for cell in load_record(run) if cell.digest == digest]
+        assert cell.scores == pytest.approx(scores, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--option", "partition"], "KEY=VALUE; received 'partition'"),
+        (["--option", "partition=x"], "'local' has no options; received partition"),
+        (["--workers", "0"], "'workers' must be at least 1; received 0"),
+    ],
+)
+def test_faults_of_engines_are_named(call, workspace, words, told) -> None:
+    result = call("run", workspace.plan, "--out", workspace.run, "--quiet", *words)
+    assert result.code == 1
+    assert told in result.err
 
 
 def test_what_a_reader_was_told_stays_with_the_record(workspace) -> None:

@@ -61,12 +61,16 @@ def plan(plan: Path, /, *, out: Path | None = None, workers: int = 1, json: bool
         print_json(rows)
         return
     left = [cost for cost in costs if not cost.done]
-    caption = (
-        f"{len(cells) - len(left)} done, {len(left)} to do"
-        + (f", about {in_words(sum(c.seconds for c in left) / max(1, workers))}" if left else "")
-        + (f" on {workers} workers" if left and workers > 1 else "")
-        + _bases(left)
-        + ("." if out is not None else ". Give --out RUN to see which are done.")
+    share = in_words(sum(cost.seconds for cost in left) / max(1, workers))
+    told = [f"{len(cells) - len(left)} done, {len(left)} to do"] if out is not None else []
+    if left:
+        told.append(
+            f"about {share}"
+            + (f" on {workers} workers" if workers > 1 else "")
+            + f" ({_bases(left)})"
+        )
+    caption = ", ".join(told) + (
+        "." if out is not None else ". Give --out RUN to see what is done."
     )
     if len(rows) <= _SHOWN:
         shown = [[r["task"], _who(r), r["seed"], r["state"], in_words(r["seconds"])] for r in rows]
@@ -107,16 +111,10 @@ def _grouped(
 
 def _bases(costs: list[Estimate]) -> str:
     """Say what the estimate rests on."""
-    if not costs:
-        return ""
-    counts = {
-        basis: sum(cost.basis == basis for cost in costs)
-        for basis in ("like cells", "same method", "rule")
-    }
     words = {
         "like cells": "by like cells",
         "same method": "by the same method on other tasks",
         "rule": "by a rough rule",
     }
-    told = [f"{words[basis]}: {count}" for basis, count in counts.items() if count]
-    return f" ({'; '.join(told)})"
+    counts = {basis: sum(cost.basis == basis for cost in costs) for basis in words}
+    return "; ".join(f"{words[basis]}: {count}" for basis, count in counts.items() if count)
