@@ -88,9 +88,8 @@ def reproduce(
 
         def show(event: Any) -> None:
             if event.kind == "windows":
-                advance(
-                    event.stage_done, max(event.stage_total, 1), f"{event.message} {event.stage}"
-                )
+                total = max(event.stage_total, 1)
+                advance(event.stage_done if event.stage_done < total else 0, total, event.message)
 
         found = run_experiment(
             method,

@@ -60,8 +60,8 @@ def waterfall_bars(
             )
             low, high = (100 * end for end in intervals[row])
             if np.isfinite(low) and np.isfinite(high):
-                base = values[row - 1]
-                ax.plot([base + low, base + high], [row, row], color=INK, lw=1.2)
+                ends = np.clip([values[row - 1] + low, values[row - 1] + high], 0.0, 100.0)
+                ax.plot(ends, [row, row], color=INK, lw=1.2)
             reach = [0.0, gap, *(100 * end for end in intervals[row] if np.isfinite(end))]
             end = values[row - 1] + max(reach)
             texts.append((row, end, f"{gap:+.1f}"))

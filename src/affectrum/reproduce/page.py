@@ -165,7 +165,7 @@ def _transfers(found: Reproduction) -> Section:
 
 def _transfer_row(row: pd.Series, simulated: bool) -> Row:
     tags = [tag("transductive", alarm=True)] if "transductive" in row["protocol"] else []
-    if row["selection"] == "oracle":
+    if row["selection"] == "oracle" and row["oracle"] == row["oracle"]:
         tags.append(tag("oracle", alarm=True))
     if simulated:
         tags.append(tag("simulated"))

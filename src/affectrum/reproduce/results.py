@@ -270,7 +270,7 @@ def _subject_means(cells: Sequence[CellResult], metric: str) -> np.ndarray[Any, 
 
 def _against(row: ResultRow, other: ResultRow | None) -> dict[str, Any]:
     """Score of a row, and its difference to another one."""
-    out: dict[str, Any] = {"label": row.label, "reason": row.reason}
+    out: dict[str, Any] = {"label": row.label, "reason": row.reason, "_pair": ""}
     numbers = ("score", "interval_low", "interval_high", *_GAPS)
     out |= dict.fromkeys(numbers, float("nan"))
     if row.result is None:
@@ -284,8 +284,10 @@ def _against(row: ResultRow, other: ResultRow | None) -> dict[str, Any]:
     }
     if other is None or other.result is None:
         return out
-    if [c.digest for c in row.result.cells] == [c.digest for c in other.result.cells]:
-        return {**out, "difference": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0}
+    mine, theirs = ([c.digest for c in r.cells] for r in (row.result, other.result))
+    if mine == theirs:
+        return {**out, "difference": 0.0, "low": 0.0, "high": 0.0}
+    out["_pair"] = f"{mine} {theirs}"
     found = evaluation.compare_predictions(
         {"this": row.result.predictions, "other": other.result.predictions},
         METRIC,
@@ -295,15 +297,19 @@ def _against(row: ResultRow, other: ResultRow | None) -> dict[str, Any]:
 
 
 def _with_holm(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Correct the p-values of all differences of a table together."""
+    """Correct the p-values of all differences of a table together; what stands twice counts once.
+
+    A pair that can't be tested still counts as a comparison.
+    """
     table = pd.DataFrame(rows)
     if not len(table):
         return table
-    p_values = table["p_value"].to_numpy(dtype=np.float64)
-    corrected = np.full(len(table), np.nan)
-    known = np.isfinite(p_values)
-    if known.any():
-        corrected[known] = evaluation.holm(p_values[known])
+    pairs = table.pop("_pair")
+    first = pairs.ne("") & ~pairs.duplicated()
+    p_values = table.loc[first, "p_value"].to_numpy(dtype=np.float64)
+    found = evaluation.holm(np.where(np.isfinite(p_values), p_values, 1.0))
+    by_pair = dict(zip(pairs[first], np.where(np.isfinite(p_values), found, np.nan), strict=True))
+    corrected = np.array([by_pair.get(pair, np.nan) for pair in pairs])
     table["p_holm"] = corrected
     table["supported"] = corrected < 0.05
     return table

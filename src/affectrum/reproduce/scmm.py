@@ -206,7 +206,7 @@ SCMM_EXPERIMENT = register_experiment(
         sweep_base={"upper_bound": 0.5, "sharpness": 0.05, "temperature": 0.05, "search": 0},
         study=("SEED-IV->SEED", "SEED->SEED-IV", "DEAP->SEED", "SEED->DEAP-valence"),
         descents=("SEED-IV->SEED", "SEED->SEED-IV"),
-        quick={"pretrain_steps": 60, "search_steps": 20, "finetune_epochs": 10},
+        quick={"pretrain_steps": 40, "search": 2, "search_steps": 10, "finetune_epochs": 8},
         unknown=(
             "result tables per transfer",
             "the names of its ten baselines",

@@ -259,6 +259,8 @@ def descend(
             continue
         chosen, task = changed
         method = step.method or method
+        if why:
+            out.skipped.append((f"{step.name}, a wider level", why))
         meaning = step.meaning + (
             f" ({chosen['stimulus_disjoint']})" if chosen.get("stimulus_disjoint") else ""
         )
@@ -284,6 +286,6 @@ def _first_possible(
         changed = change(task, option)
         reason = check(changed, step.method or method)
         if reason is None:
-            return (option, changed), ""
+            return (option, changed), " / ".join(dict.fromkeys(reasons))
         reasons.append(reason)
     return None, " / ".join(dict.fromkeys(reasons))
