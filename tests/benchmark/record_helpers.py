@@ -102,7 +102,7 @@ def write_result(
         members.append({role: t[keep].assign(n_windows=n_windows) for role, t in roles.items()})
         certificate = audit_tables(
             members[-1], base=base, scaling="source", stimulus_disjoint=None,
-            fold=f"{plan.target}/{subject}", protocol=plan.protocol,
+            selection=plan.selection, fold=f"{plan.target}/{subject}", protocol=plan.protocol,
         )  # fmt: skip
         described = certificate.to_dict()
         described["declared"] = list(declared)
@@ -114,6 +114,7 @@ def write_result(
                 "target": plan.target,
                 "subject": f"{plan.target}/{subject}",
                 "scaling": "source",
+                "selection": plan.selection,
                 "stimulus_disjoint": None,
                 "stimulus_control": False,
                 "scalers": [],

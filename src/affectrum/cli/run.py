@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from affectrum.cli.console import make_console, print_json, print_table, progress
+from affectrum.cli.share import merge as merge_results
+from affectrum.cli.share import share as share_results
+from affectrum.errors import ConfigError
 
 if TYPE_CHECKING:
     from affectrum.benchmark import ProgressEvent, RunReport
@@ -15,7 +20,7 @@ __all__ = ["execute", "print_scores", "run"]
 
 
 def run(
-    plan: Path,
+    plan: Path | None = None,
     /,
     *,
     out: Path,
@@ -25,18 +30,22 @@ def run(
     device: list[str] | None = None,
     option: list[str] | None = None,
     imports: list[str] | None = None,
+    share: Path | None = None,
+    share_key: Path | None = None,
+    merge: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     quiet: bool = False,
     json: bool = False,
 ) -> int:
     """Run the missing cells of a plan and print the table. Stop it at any moment; run it again.
 
     Several runs may share a folder: each cell is computed by one of them. Exit code 1 when a cell
-    failed.
+    failed, or a file was refused.
 
     Parameters
     ----------
     plan
-        A plan; or a paths file (corpora.yaml) for the field's map, see `affectrum plan`.
+        A plan; or a paths file (corpora.yaml) for the field's map, see `affectrum plan`. Leave it
+        out to share or merge what is there.
     out
         The run's folder; what is there already is kept.
     engine
@@ -54,11 +63,24 @@ def run(
         KEY=VALUE of the engine.
     imports
         Modules that register methods of your own.
+    share
+        Write the run's scores as this one file for other labs: predictions, certificates and
+        fingerprints, identifiers hashed, no signals.
+    share_key
+        A file with a secret that the labs agreed on; only results hashed with one secret can be
+        compared in pairs.
+    merge
+        Join files of --share into one table in OUT; files whose audit fails, or that were changed,
+        are refused.
     quiet
         No progress display.
     json
         Print the scores as JSON.
     """
+    if plan is None:
+        return _exchange(out, share, share_key, merge, json=json)
+    if merge:
+        raise ConfigError("Joined results have a folder of their own: give --merge without a plan.")
     report = execute(
         plan,
         out,
@@ -71,7 +93,26 @@ def run(
         quiet=quiet,
     )
     print_scores(out, json=json)
+    if share is not None:
+        share_results(out, share, key=share_key)
     return 0 if report.ok else 1
+
+
+def _exchange(
+    out: Path, share: Path | None, key: Path | None, merge: list[Path] | None, *, json: bool
+) -> int:
+    """Share what is there, or join files."""
+    if (share is None) == (not merge):
+        raise ConfigError(
+            "Give a plan to run, or --merge FILE ... to join shared results, or --share FILE to "
+            "share what OUT holds."
+        )
+    if share is not None:
+        share_results(out, share, key=key)
+        return 0
+    whole = merge_results(merge or [], out)
+    print_scores(out, json=json)
+    return 0 if whole else 1
 
 
 def execute(
@@ -191,7 +232,8 @@ def print_scores(out: Path, *, json: bool = False) -> None:
     if json:
         print_json(table.to_dict(orient="records"))
         return
-    for title, rows in table.groupby("task", sort=False):
+    # What was chosen on the test, or saw its signals, has a table of its own.
+    for (title, _, selection), rows in table.groupby(["task", "protocol", "selection"], sort=False):
         first = rows.iloc[0]
         mark = " (SIMULATED)" if bool(first["simulated"]) else ""
         print_table(
@@ -210,6 +252,7 @@ def print_scores(out: Path, *, json: bool = False) -> None:
             title=(
                 f"{title}"
                 + ("" if str(first["protocol"]) in str(title) else f": {first['protocol']}")
+                + ("" if selection == "last" else f", weights: {selection}")
                 + f", {first['n_subjects']} subjects{mark}"
             ),
             right=["balanced accuracy", "95 % interval", "chance"],
