@@ -38,8 +38,13 @@ def make_windows(corpus: str, sessions: int) -> Windows:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((len(table), 62, 5), dtype=np.float32)
     names = tuple(f"E{index}" for index in range(62))
-    bands = {f"band {index}": (index * 8.0 + 1, index * 8.0 + 9) for index in range(5)}
-    return Windows.from_arrays(x, table, sfreq=200.0, channels=names, bands=bands, recipe="bench")
+    return Windows.from_arrays(
+        x, table, sfreq=200.0, channels=names, bands=_bands(), recipe="bench"
+    )
+
+
+def _bands() -> dict[str, tuple[float, float]]:
+    return {f"band {index}": (index * 8.0 + 1, index * 8.0 + 9) for index in range(5)}
 
 
 def timed(label: str, work: Callable[[], Any]) -> Any:
@@ -66,6 +71,24 @@ def main() -> None:
     loso = timed("leave-one-subject-out, SEED: plan", lambda: plan_folds(seed, "loso"))
     fold = timed("  one fold (scales 14 subjects)", lambda: loso[0])
     timed("  audit of a fold", lambda: fold.audit())
+    own = seed_iv.with_column("corpus", np.repeat("own", len(seed_iv)))
+    third = Windows.from_arrays(
+        own.x, own.table, sfreq=200.0, channels=seed.channels, bands=_bands(), recipe="bench"
+    )
+    parts, classes = [seed, seed_iv, third], "valence3-no-fear"
+    folds = timed(
+        "leave-one-corpus-out/unsupervised, 2 sources -> SEED: plan (joins them)",
+        lambda: plan_folds(
+            parts, "leave-one-corpus-out/unsupervised", target="SEED", classes=classes
+        ),
+    )
+    timed("  first fold (scales and fingerprints the source)", lambda: folds[0])
+    fold = timed("  next fold (scales 14 unlabelled subjects)", lambda: folds[1])
+    timed("  audit of a fold", lambda: fold.audit())
+    timed(
+        "the same again, every corpus left out in turn: plan",
+        lambda: plan_folds(parts, "leave-one-corpus-out/unsupervised", classes=classes),
+    )
     counts = np.random.default_rng(0).integers(0, 60, (15, 72, 4, 4)).astype(float)
     timed(
         "crossed bootstrap, 2000 replicates, 15 subjects x 72 clips",

@@ -79,7 +79,8 @@ def make_folds(
         "few-shot" without one, the other target subjects train.
     target : str, optional
         The tested corpus; may be left out if only one remains. Under "leave-one-corpus-out" and
-        "leave-one-lab-out" without one, every corpus is left out in turn.
+        "leave-one-lab-out" without one, every corpus is left out in turn (the joined sources of
+        every target are then in memory; large corpora are better asked target by target).
     classes : str, sequence of str, or ClassScheme
         The target's task: a name of `affectrum.affect.SCHEMES`, or emotion words of the column
         `emotion`. Trials without a class are left out and counted in the notes.
