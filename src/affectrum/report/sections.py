@@ -24,6 +24,7 @@ from affectrum.report.blocks import (
     tag,
     text,
 )
+from affectrum.report.card import build_cards
 from affectrum.report.findings import find
 from affectrum.report.panels import Panel, make_panels
 from affectrum.report.results import METRIC, TaskResult, primary
@@ -91,6 +92,7 @@ def build(run: Path, tasks: Sequence[TaskResult], *, simulated: bool) -> list[Se
         _optimism(main, colours, simulated),
         _calibration(main, colours, simulated),
         *statistics.build_statistics(main, colours, simulated=simulated),
+        build_cards(run, main, simulated=simulated),
         *pictures.build(run, main, simulated=simulated),
         _audit(tasks),
         _provenance(tasks),

@@ -78,7 +78,7 @@ _ALL = (
     ),
     ControlInfo(
         "muscle-probe",
-        "muscle activity (power above 30 Hz at edge electrodes)",
+        "muscle activity (above 30 Hz at the edge)",
         "what the power above 30 Hz at the electrodes near muscles scores alone",
         method="svm",
     ),
