@@ -313,14 +313,19 @@ class DreamerCorpus(Corpus):
             if not abs(mean - published) < _MEAN_TOLERANCE
         ]
         if wrong:
-            log.warning(where, f"{assumed} The mean ratings differ: {'; '.join(wrong)}.", _SAY)
-        else:
-            log.note(
+            log.warning(
                 where,
-                "cell t is clip t: the mean ratings of cells "
-                f"{', '.join(map(str, catalogued.MEAN_RATINGS))} are the published ones of these "
-                "clips.",
+                "cells are not in the order of the clips, as far as their mean ratings tell: "
+                f"{'; '.join(wrong)}. The column 'clip' is left empty.",
+                _SAY,
             )
+            return False
+        log.note(
+            where,
+            "cell t is clip t: the mean ratings of cells "
+            f"{', '.join(map(str, catalogued.MEAN_RATINGS))} are the published ones of these "
+            "clips.",
+        )
         return True
 
     # reading
