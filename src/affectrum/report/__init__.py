@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from affectrum.report.latex import write_latex
 from affectrum.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_latex", "write_report"]
