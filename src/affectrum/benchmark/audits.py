@@ -16,11 +16,7 @@ from affectrum.protocols.audit.content import copied_trials
 from affectrum.protocols.audit.tables import rows_digest
 from affectrum.protocols.identity import row_ids
 
-<<<<<<< HEAD
 __all__ = ["REPEATED_CHECKS", "audit_record", "role_tables"]
-=======
-__all__ = ["audit_record", "role_tables"]
->>>>>>> aeda8bd (tmp)
 
 #: What the stored identifiers tell again; a certificate speaks for the other checks.
 REPEATED_CHECKS = (
@@ -100,11 +96,7 @@ def audit_record(record: str | Path | Sequence[CellResult]) -> pd.DataFrame:
 
 
 def _checks(cell: CellResult) -> Iterator[tuple[str, Certificate, Check, bool]]:
-<<<<<<< HEAD
     tables = role_tables(cell.identifiers, len(cell.meta["folds"]))
-=======
-    tables = role_tables(cell)
->>>>>>> aeda8bd (tmp)
     for number, fold in enumerate(cell.meta["folds"]):
         stored = Certificate.from_dict(fold["certificate"])
         again = audit_tables(
@@ -179,7 +171,6 @@ def _copies(cell: CellResult) -> Check:
     return Check("copies", not pairs, len(pairs), False, detail)
 
 
-<<<<<<< HEAD
 def role_tables(stored: Mapping[str, NDArray[Any]], n_folds: int) -> list[dict[str, pd.DataFrame]]:
     """Return the trials of each role of each fold.
 
@@ -189,27 +180,12 @@ def role_tables(stored: Mapping[str, NDArray[Any]], n_folds: int) -> list[dict[s
         A cell's `identifiers`.
     n_folds : int
         How many folds it has.
-=======
-def role_tables(cell: CellResult) -> list[dict[str, pd.DataFrame]]:
-    """Return which trials stood in which role, for each fold.
-
-    Parameters
-    ----------
-    cell : CellResult
-        A stored cell.
->>>>>>> aeda8bd (tmp)
 
     Returns
     -------
     list of dict of str to DataFrame
-<<<<<<< HEAD
         As `affectrum.protocols.audit.audit_tables` takes them, one per fold.
     """
-=======
-        One per fold: for each role one row per trial.
-    """
-    stored = cell.identifiers
->>>>>>> aeda8bd (tmp)
     trials = pd.DataFrame(
         {
             name.removeprefix("trials_"): array

@@ -137,7 +137,7 @@ def _trained(cell: CellResult) -> pd.DataFrame:
 
     parts = [
         table.assign(fold=number)
-        for number, tables in enumerate(role_tables(cell))
+        for number, tables in enumerate(role_tables(cell.identifiers, len(cell.meta["folds"])))
         for role, table in tables.items()
         if role in ("source", "calibration")
     ]
