@@ -157,6 +157,35 @@ def test_temperature_finds_what_was_done_to_the_logits():
     np.testing.assert_array_equal(restored.transform(loud), quiet)
 
 
+def test_trials_count_once_and_a_prior_pulls_towards_one():
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(3), 60)
+    y = rng.integers(0, 3, 60)
+    trial = np.repeat(np.arange(6), 10)
+    plain = TemperatureScaling().fit(scores, y, role="validation").temperature_
+    # equal numbers of windows: trials weigh as windows do
+    by_trial = TemperatureScaling().fit(scores, y, role="validation", trial=trial).temperature_
+    assert by_trial == pytest.approx(plain, rel=1e-4)
+    # one trial stored ten times over is still one trial
+    rows = np.r_[np.arange(60), np.repeat(np.arange(10), 9)]
+    again = (
+        TemperatureScaling()
+        .fit(scores[rows], y[rows], role="validation", trial=trial[rows])
+        .temperature_
+    )
+    assert again == pytest.approx(plain, rel=1e-4)
+    right = scores.argmax(axis=1)
+    free = TemperatureScaling().fit(scores, right, role="validation").temperature_
+    pulled = [
+        TemperatureScaling().fit(scores, right, role="validation", prior_sd=sd).temperature_
+        for sd in (1.0, 0.3, 0.01)
+    ]
+    assert free < pulled[0] < pulled[1] < pulled[2]
+    assert pulled[2] == pytest.approx(1.0, abs=0.01)
+    with pytest.raises(ConfigError, match="one trial for each of 60"):
+        TemperatureScaling().fit(scores, y, role="validation", trial=trial[:4])
+
+
 def test_temperature_is_fitted_on_the_training_side_only():
     scores, y = np.full((4, 2), 0.5), np.array([0, 1, 0, 1])
     with pytest.raises(ConfigError, match="training side only"):

@@ -38,7 +38,13 @@ class TemperatureScaling:
     ROLES: tuple[str, ...] = ("source", "calibration", "validation")
 
     def fit(
-        self, scores: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]], *, role: str
+        self,
+        scores: NDArray[np.floating[Any]],
+        y: NDArray[np.integer[Any]],
+        *,
+        role: str,
+        trial: NDArray[np.integer[Any]] | None = None,
+        prior_sd: float | None = None,
     ) -> Self:
         """Find the temperature with the smallest negative log-likelihood.
 
@@ -50,6 +56,11 @@ class TemperatureScaling:
             Their classes.
         role : {"source", "calibration", "validation"}
             Whose windows these are; test windows are refused.
+        trial : ndarray of int, shape (n,), optional
+            Trial of each window: then every trial counts once, since its windows are alike.
+        prior_sd : float, optional
+            Pull the logarithm of the temperature towards 0 like a normal prior with this SD. With
+            a few windows, all of them right, the best temperature would be 0.
 
         Returns
         -------
@@ -76,12 +87,23 @@ class TemperatureScaling:
             )
         logits = np.log(np.maximum(values, _TINY))
         rows = np.arange(len(truth))
+        weight = np.ones(len(truth))
+        if trial is not None:
+            if np.shape(trial) != truth.shape:
+                raise ConfigError(
+                    f"Expected one trial for each of {len(truth)} windows; received shape "
+                    f"{np.shape(trial)}."
+                )
+            code = np.unique(trial, return_inverse=True)[1]
+            weight = 1.0 / np.bincount(code)[code]
+        pull = 0.0 if prior_sd is None else 0.5 / (prior_sd**2 * weight.sum())
 
         def loss(log_temperature: float) -> float:
             scaled = logits / np.exp(log_temperature)
             top = scaled.max(axis=1)
             norm = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-            return float((norm - scaled[rows, truth]).mean())
+            surprise = float(np.average(norm - scaled[rows, truth], weights=weight))
+            return surprise + pull * log_temperature**2
 
         found = minimize_scalar(loss, bounds=(np.log(_LOW), np.log(_HIGH)), method="bounded")
         self.temperature_ = float(np.exp(found.x))
