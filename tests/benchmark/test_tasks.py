@@ -70,7 +70,7 @@ def test_options_that_a_protocol_does_not_know_are_refused():
             {**across, "labels": "clips"},
             {"target": "SEED", "protocol": "leave-one-corpus-out/zero-shot"},
             {**across, "protocol": "cross-corpus/zero-shot", "split": "own"},
-            {**across, "cotrols": True},
+            {**across, "kontrols": True},
         )
     text = str(caught.value)
     for expected in (
@@ -83,7 +83,7 @@ def test_options_that_a_protocol_does_not_know_are_refused():
         "tasks.6: labels 'clips' is not one of clip, self-report. Did you mean 'clip'",
         "tasks.7: 'leave-one-corpus-out/zero-shot' needs a source",
         "tasks.8: split has no meaning",
-        "tasks.9.cotrols: unknown key 'cotrols'",
+        "tasks.9.kontrols: unknown key 'kontrols'",
     ):
         assert expected in text, expected
 

@@ -20,6 +20,8 @@ _PARTS: dict[str, tuple[bool, str, str]] = {
     "safetensors": (True, "model bundles", ""),
     "pydantic": (True, "configuration", ""),
     "matplotlib": (True, "figures", ""),
+    "distributed": (False, "the engine dask", "dask"),
+    "submitit": (False, "the engine slurm", "slurm"),
 }
 
 

@@ -2,7 +2,7 @@
 
 `workers` jobs are sent as one array. Each is a runner that shares the run's folder: it begins with
 its own share of the cells and then helps with what is left, so that a job that waits in the queue
-holds up nothing. A job that is pre-empted is queued again; one that runs out of time loses a cell.
+holds up nothing. A job that is preempted is queued again; one that runs out of time loses a cell.
 
 Options: ``cluster`` ("slurm", or "local" and "debug" for jobs on this machine), ``poll_s`` (how
 often to look, 5), and whatever `submitit.AutoExecutor.update_parameters` takes: ``timeout_min``,
@@ -127,7 +127,7 @@ class Share:
 
 
 class _Compute:
-    """The job's function; submitit queues it again when it is pre-empted."""
+    """The job's function; submitit queues it again when it is preempted."""
 
     def __call__(self, share: Share) -> dict[str, dict[str, Any]]:
         first = share.number * len(share.cells) // share.of
