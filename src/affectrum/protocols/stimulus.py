@@ -177,10 +177,12 @@ def keep_others(
 
     Parameters
     ----------
-    train, y_train, level, classes, role
+    train, y_train
         As in `drop_shared`.
     held_out : ndarray of str
         Stimuli.
+    level, classes, role
+        As in `drop_shared`.
 
     Returns
     -------
