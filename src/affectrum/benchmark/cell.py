@@ -24,6 +24,7 @@ from affectrum.benchmark.record import identifier_arrays, prediction_arrays, wri
 from affectrum.benchmark.shared import SharedPretraining
 from affectrum.errors import ConfigError
 from affectrum.protocols import FoldSet, plan_folds, truth
+from affectrum.protocols.audit import audit_fitted
 
 if TYPE_CHECKING:
     from affectrum.methods.base import Method, Predict
@@ -294,7 +295,12 @@ def _run_batch(
     for fitted, group, watch, weights, certified in zip(
         methods, groups, watches, pretrained, certificates, strict=True
     ):
-        for fold, kept, certificate in zip(group, watch.epochs, certified, strict=True):
+        records = getattr(fitted, "records_", ())
+        for fold, kept, before in zip(group, watch.epochs, certified, strict=True):
+            # What aligners and selectors inside the method saw is known only now.
+            certificate = audit_fitted(before, fold, records)
+            if certificate is not before:
+                certificate = certificate.raise_if_failed(cell.task.declared_leaks)
             about = {
                 "certificate": certificate.to_dict(),
                 "n_epochs": len(kept),

@@ -240,7 +240,9 @@ def print_scores(out: Path, *, json: bool = False) -> None:
             ["method", "saw", "balanced accuracy", "95 % interval", "chance", "weights"],
             [
                 [
-                    row["method"] + (f" seed {row['seed']}" if row["seed"] else ""),
+                    row["method"]
+                    + (f" seed {row['seed']}" if row["seed"] else "")
+                    + ("" if row["audit"] == "passed" else f" (leaks {row['audit']})"),
                     row["access"],
                     _score(row),
                     f"{row['interval_low']:.3f} – {row['interval_high']:.3f}",

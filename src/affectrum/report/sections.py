@@ -201,6 +201,8 @@ def _score_row(task: TaskResult, method: Any) -> Row:
         tags.append(tag("transductive", alarm=True))
     if selection == "oracle":
         tags.append(tag("oracle", alarm=True))
+    if method.declared:
+        tags.append(tag(f"declared leak: {', '.join(method.declared)}", alarm=True))
     if task.simulated:
         tags.append(tag("simulated"))
     seeds = len(method.cells)
