@@ -253,6 +253,9 @@ def group_results(cells: Sequence[CellResult]) -> list[TaskResult]:
     for title, found in zip(titles, tasks.values(), strict=True):
         meta = found[0].meta
         shown = title.replace("->", "→")
+        if titles.count(title) > 1 and (modifiers := str(meta["protocol"]).partition(" (")[2]):
+            # "(transductive)" and its like belong into every heading that could be mistaken
+            shown += f" ({modifiers}"
         if titles.count(title) > 1 and meta.get("calibration_trials"):
             shown += f", {meta['calibration_trials']} calibration trials"
         others = taken.setdefault(shown, [])
