@@ -56,6 +56,7 @@ def find(panel: Panel) -> Findings:
     if panel.biased:
         return Findings([panel.biased], supported.iloc[:0], unsupported.iloc[:0], [])
     statements = [*_above_chance(panel), *_counts(pairs, supported, unsupported)]
+    statements += _over_seeds(supported)
     statements += _over_tasks(panel, pairs)
     return Findings(statements, supported, unsupported, _cautions(panel))
 
@@ -171,6 +172,31 @@ def _counts(
         out.append(
             f"{hopeless} of them could not be supported whatever the scores are: too few subjects "
             "for so many methods."
+        )
+    return out
+
+
+def _over_seeds(supported: pd.DataFrame) -> list[str]:
+    """Say where a supported difference may be one of training runs, which no test counts in."""
+    if not len(supported):
+        return []
+    n = supported["n_seeds"].to_numpy(dtype=float)
+    noise = supported["seed_sd"].to_numpy(dtype=float) / np.sqrt(np.maximum(n, 1))
+    alone = int((n < 2).sum())
+    near = supported[np.isfinite(noise) & (supported["difference"].abs() < 2 * noise)]
+    out = []
+    if len(near):
+        named = [f"{a} against {b}" for a, b in zip(near["first"], near["second"], strict=True)]
+        more = " …" if len(named) > _FEW else ""
+        out.append(
+            f"{len(near)} of the supported {_is(len(near))} less than twice the standard error "
+            f"over seeds, so that other training runs may turn the sign: "
+            f"{'; '.join(dict.fromkeys(named[:_FEW]))}{more}."
+        )
+    if alone:
+        out.append(
+            f"{alone} of the supported {_is(alone)} of one seed: what another training run would "
+            "change is not known."
         )
     return out
 
