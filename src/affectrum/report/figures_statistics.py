@@ -159,7 +159,7 @@ def variance_bars(components: Mapping[str, pd.DataFrame], *, simulated: bool) ->
         values = [_parts(components[name]) for name in names]
         for part, (colour, label) in _PARTS.items():
             share = np.array([found.get(part, 0.0) for found in values])
-            if not share.any():
+            if share.max() < 1e-6:
                 continue
             ax.barh(range(len(names)), share, left=left, height=0.62, color=colour, label=label)
             for row, (start, width) in enumerate(zip(left, share, strict=True)):

@@ -236,7 +236,8 @@ def _variance(tasks: Sequence[TaskResult], simulated: bool) -> Section:
         if found:
             caption = (
                 f"{task.title}. Per cent of the variance of the share of right windows. What other "
-                "people or other clips change, another seed does not show."
+                "people or other clips change, another seed does not show. The part of clips holds "
+                "that of their classes, some of which are easier."
             )
             svg = figures_statistics.variance_bars(found, simulated=simulated)
             section.blocks.append(figure(svg, caption, f"Parts of the variance, {task.title}"))
