@@ -21,6 +21,7 @@ def _load(name):
 
 
 helpers = _load("benchmark_helpers")
+_load("record_helpers")
 
 
 @contextlib.contextmanager

@@ -10,18 +10,19 @@ from types import ModuleType
 import pytest
 
 
-def _helpers() -> ModuleType:
-    if "benchmark_helpers" not in sys.modules:
-        path = Path(__file__).parents[1] / "benchmark" / "benchmark_helpers.py"
-        spec = importlib.util.spec_from_file_location("benchmark_helpers", path)
+def _helpers(name: str = "benchmark_helpers") -> ModuleType:
+    if name not in sys.modules:
+        path = Path(__file__).parents[1] / "benchmark" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules["benchmark_helpers"] = module
+        sys.modules[name] = module
         spec.loader.exec_module(module)
-    return sys.modules["benchmark_helpers"]
+    return sys.modules[name]
 
 
+_helpers("record_helpers")
 EVIL = "<script>alert('x')</script> & co"
 
 
