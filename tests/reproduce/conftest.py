@@ -70,7 +70,7 @@ class NeedsValidation(Scripted):
     needs = ("validation",)
 
 
-def make_windows(corpus: str, n_subjects: int = 3) -> Windows:
+def make_windows(corpus: str, n_subjects: int = 2) -> Windows:
     """Class in the first electrode; in the second, 0 or 50 by turns within each class."""
     rng = np.random.default_rng(len(corpus))  # the audit takes equal values for one signal
     rows, values = [], []

@@ -43,7 +43,8 @@ def test_every_row_has_the_score_that_was_scripted(found: Reproduction) -> None:
     strict = rows.loc[("strict", "strict")]
     assert (strict["oracle"], strict["last"], strict["score"]) == (1.0, 0.0, 0.0)
     assert strict["selection"] == "last"
-    assert strict["n_subjects"] == 3
+    assert strict["n_subjects"] == 2
+    assert strict["metric_chance"] == pytest.approx(1 / 3, abs=0.04)
     assert (rows["published"] == NOT_AVAILABLE).all()
     assert found.head["missing"] == {"DEAP->SEED": ["DEAP"]}
 

@@ -53,9 +53,10 @@ def reproduce(
     out
         Where everything goes: plan.yaml, the record, the page.
     parts
-        Some of transfers, ablations, sweeps, waterfall; all by default.
+        One of transfers, ablations, sweeps, waterfall (say it again for more); all by default.
     transfers
-        Some of the transfers, such as SEED-IV->SEED; all whose corpora are there by default.
+        A transfer such as SEED-IV->SEED (say it again for more); all whose corpora are there by
+        default.
     seeds
         How many seeds each method runs with.
     quick

@@ -189,7 +189,8 @@ def _transfer_row(row: pd.Series, simulated: bool) -> Row:
 def _transfer_figure(found: Reproduction, rows: pd.DataFrame, metric: str) -> dict[str, object]:
     groups = {
         found.head["transfers"][name]["title"].replace("->", "→"): {
-            row["method"]: (row["last"], row["oracle"], row["chance"]) for _, row in mine.iterrows()
+            row["method"]: (row["last"], row["oracle"], row["metric_chance"])
+            for _, row in mine.iterrows()
         }
         for name, mine in rows.groupby("transfer", sort=False)
     }

@@ -111,7 +111,8 @@ class Reproduction:
         `transfer`, `side` ("published" or "strict"), `method`, `preset`, `protocol`, `access`,
         `selection`, `n_subjects`, `metric` (the paper's), `last` and `oracle` (mean over subjects
         with the last weights and with each fold's best test epoch) with `last_sd` and `oracle_sd`,
-        `score` (balanced accuracy under the protocol's own selection), `low`, `high`, `chance`,
+        `metric_chance` (of the paper's metric, by permuted labels), `score` (balanced accuracy
+        under the protocol's own selection), `low`, `high`, `chance`,
         `published` (the published number under the very same conditions, or "not available"),
         `reason`.
         """
@@ -144,6 +145,7 @@ class Reproduction:
             "low": result.interval.low,
             "high": result.interval.high,
             "chance": result.chance.value,
+            "metric_chance": evaluation.chance_level(result.predictions[0], metric).value,
         }
         for selection in ("last", "oracle"):
             scores = _subject_means(_selected(result.cells, selection), metric)

@@ -281,7 +281,7 @@ def descend(
 def _first_possible(
     task: TaskPlan, step: Step, method: MethodPlan, check: Check
 ) -> tuple[tuple[Mapping[str, Any], TaskPlan] | None, str]:
-    reasons = []
+    reasons: list[str] = []
     for option in step.changes:
         changed = change(task, option)
         reason = check(changed, step.method or method)
