@@ -115,12 +115,12 @@ class _Teller:
         self.began = time.perf_counter()
         # Each worker's events build on its last one.
         self.states: dict[int | None, ProgressEvent] = {}
-        self.computed_s: list[float] = []
+        self.computed_s, self.n_computed = 0.0, 0
 
     def __call__(self, kind: str, *, worker: int | None = None, **changes: Any) -> None:
         total = len(self.report.cells)
         done = self.report.n_done
-        mean = sum(self.computed_s) / len(self.computed_s) if self.computed_s else None
+        mean = self.computed_s / self.n_computed if self.n_computed else None
         state = self.states.get(worker, ProgressEvent("start"))
         self.states[worker] = state = replace(
             state,
@@ -139,7 +139,8 @@ class _Teller:
     def ended(self, kind: str, cell: Cell, outcome: Outcome) -> None:
         """Tell how a cell ended."""
         if kind == "cell-done" and outcome.seconds:
-            self.computed_s.append(outcome.seconds)
+            self.computed_s += outcome.seconds
+            self.n_computed += 1
         whose = [name for name, state in self.states.items() if state.cell == cell.digest]
         nothing = {"folds_done": 0, "folds_total": 0}
         self(
