@@ -154,13 +154,14 @@ def _counts(
         )
     limits = unsupported["detectable"].to_numpy(dtype=float) if len(unsupported) else np.array([])
     limits = limits[np.isfinite(limits)]
-    if len(limits):
-        low, high = points(float(limits.min())), points(float(limits.max()))
-        spread = f"{low} points" if low == high else f"{low} to {high} points"
-        out.append(
-            f"{len(unsupported)} {_is(len(unsupported))} not supported. That is no proof of "
-            f"equality: with 80 % power this design finds differences of {spread} or more."
-        )
+    if len(unsupported):
+        n_open = len(unsupported)
+        words = f"{n_open} {_is(n_open)} not supported. That is no proof of equality"
+        if len(limits):
+            low, high = points(float(limits.min())), points(float(limits.max()))
+            spread = f"{low} points" if low == high else f"{low} to {high} points"
+            words += f": with 80 % power this design finds differences of {spread} or more"
+        out.append(words + ".")
     untested = int(pairs["p_value"].isna().sum())
     if untested:
         out.append(
