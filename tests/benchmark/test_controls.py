@@ -17,7 +17,7 @@ from affectrum.benchmark.controls.labels import balanced_permutation
 from affectrum.errors import AccessError, ConfigError
 from affectrum.evaluation import score_predictions
 from affectrum.methods.registry import make_method
-from affectrum.protocols import plan_folds, truth
+from affectrum.protocols import PROTOCOLS, TARGET_USES, plan_folds, truth
 from affectrum.windows import Windows
 
 CHANNELS = ("Fp1", "F7", "T8", "Cz", "Pz", "O1")
@@ -376,3 +376,44 @@ def test_changed_folds_keep_the_access_of_the_protocol():
         assert changed.access.seed == plain.access.seed
         assert replace(changed.access, source=None).calibration is not None
         assert changed.audit().passed, control
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("control", CONTROLS)
+def test_every_protocol_takes_every_control_or_says_why(control):
+    """The audit passes on changed folds, and a model can be fitted on them."""
+    parts = [
+        simulate(corpus=name, seed=seed, n_subjects=3, n_sessions=sessions)
+        for name, seed, sessions in (("SEED", 0, 2), ("B", 3, 1), ("C", 4, 1))
+    ]
+    special = {
+        "pretrain-finetune": {"source": "B", "split": "trials:5/5/5"},
+        "leave-one-lab-out": {"labs": {"B": "b", "C": "c"}},
+    }
+    for base, info in PROTOCOLS.items():
+        if base == "own-split":
+            continue
+        options = special.get(info.id, special.get(info.family, {}))
+        if info.family == "cross-corpus":
+            options = {"source": ["B", "C"]}
+        for use in TARGET_USES if info.mode == "unsupervised" else [None]:
+            used = {**options, **({"target_use": use} if use else {})}
+            folds = plan_folds(parts, base, target="SEED", **used)
+            changed = control_folds(folds, parts, control)
+            if control == "clip-probe" and not _shares_clips(folds[0]):
+                with pytest.raises(AccessError, match="nothing to recognise"):
+                    changed[0]
+                continue
+            fold = changed[0]
+            assert fold.audit().passed, (base, use)
+            trained = fold.access.source is not None
+            model = make_method("svm", calibrate=False, arm="source" if trained else "calibration")
+            model.fit(fold.access)
+            assert model.predict_proba(fold.test).shape == (len(fold.test), len(fold.classes))
+
+
+def _shares_clips(fold) -> bool:
+    seen = [
+        table["clip"] for role, table in fold.tables.items() if role in ("source", "calibration")
+    ]
+    return bool(set(pd.concat(seen)) & set(fold.tables["test"]["clip"]))

@@ -27,7 +27,9 @@ def _equal(mine: NDArray[np.uint64], theirs: NDArray[np.uint64]) -> NDArray[np.b
     return np.asarray(np.isin(mine, theirs) & (mine != 0), dtype=np.bool_)
 
 
-def same_content(seen: Mapping[str, pd.DataFrame], test: pd.DataFrame) -> Check:
+def same_content(
+    seen: Mapping[str, pd.DataFrame], test: pd.DataFrame, trials: Mapping[str, pd.DataFrame]
+) -> Check:
     """Count tested windows whose signal is also seen, whatever its identity there.
 
     Parameters
@@ -36,6 +38,8 @@ def same_content(seen: Mapping[str, pd.DataFrame], test: pd.DataFrame) -> Check:
         Identifier tables of the other roles, with fingerprints where they are known.
     test : DataFrame
         That of the test.
+    trials : mapping of str to DataFrame
+        One row per trial for each role, the test among them.
 
     Returns
     -------
@@ -48,10 +52,10 @@ def same_content(seen: Mapping[str, pd.DataFrame], test: pd.DataFrame) -> Check:
         return Check(name, True, 0, True, "content fingerprints are not stored")
     words = []
     worst = 0
-    own = test[_TRIAL].drop_duplicates()
+    own = set(_names(trials["test"]))
     for role, table in seen.items():
         found = np.zeros(len(test), dtype=bool)
-        others = _other_trials(table, own)
+        others = _other_trials(trials[role], own)
         for column in known:
             if column not in table:
                 continue
@@ -70,11 +74,13 @@ def same_content(seen: Mapping[str, pd.DataFrame], test: pd.DataFrame) -> Check:
     return Check(name, not worst, worst, True, detail)
 
 
-def _other_trials(table: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
-    """One row per trial that is not among `own`: a trial on both sides is another check's."""
-    trials = table.drop_duplicates(_TRIAL)
-    both = trials[_TRIAL].merge(own, on=_TRIAL, how="left", indicator=True)["_merge"] == "both"
-    return trials[~both.to_numpy()]
+def _names(trials: pd.DataFrame) -> list[tuple[object, ...]]:
+    return list(zip(*(trials[column].tolist() for column in _TRIAL), strict=True))
+
+
+def _other_trials(trials: pd.DataFrame, own: set[tuple[object, ...]]) -> pd.DataFrame:
+    """Trials that are not among `own`: a trial on both sides is another check's."""
+    return trials[[name not in own for name in _names(trials)]]
 
 
 def copied_trials(trials: pd.DataFrame) -> list[tuple[str, str]]:

@@ -107,7 +107,7 @@ def audit_tables(
         _unlabelled(trials.get("unlabelled"), test_trials, transductive),
         seen_by_records("scalers", "scaler", tuple(scalers), test, scaling not in _TRANSDUCTIVE),
         _selection(selection, trials.get("validation"), test_trials),
-        same_content(seen, test),
+        same_content(seen, test, trials),
     ]
     rows = {
         role: {"n": len(table), "digest": rows_digest(table["id"].to_numpy(dtype=np.uint64))}
