@@ -282,6 +282,16 @@ def first_trial_only(array: np.ndarray) -> np.ndarray:
     return np.zeros_like(array)
 
 
+def rename(content: dict[str, Any], protocol: str) -> None:
+    content["protocol"] = protocol
+    for fold in content["folds"]:
+        fold["protocol"] = fold["certificate"]["protocol"] = protocol
+
+
+def fewer_trials(content: dict[str, Any]) -> None:
+    content["calibration_trials"] = content["task"]["calibration_trials"] = 1
+
+
 LIES = {
     "no certificate": (on_cell(drop_checks), "no certificate"),
     "a failed check": (on_cell(lambda c: check(c, "scalers").update(passed=False)), "scalers"),
@@ -297,6 +307,23 @@ LIES = {
         on_cell(lambda c: c.update(scaling="per-subject")),
         "don't agree",
     ),
+    "a modifier that it did not keep": (
+        on_cell(lambda c: rename(c, "cross-corpus/calibrated (clip-disjoint)")),
+        "don't agree on clip-disjoint",
+    ),
+    "folds of another name": (
+        on_cell(lambda c: c["folds"][0].update(scaling="causal")),
+        "scaling of its folds",
+    ),
+    "a task that says otherwise": (
+        on_cell(lambda c: c["task"].update(scaling="per-subject")),
+        "is not that of its task",
+    ),
+    "an exception that nobody declared": (
+        on_cell(lambda c: c["folds"][0]["certificate"].update(declared=["clip"])),
+        "does not declare",
+    ),
+    "fewer first trials": (on_cell(fewer_trials), "first trials where the score says 1"),
     "oracle under another name": (on_cell(lambda c: c.update(selection="oracle")), "selection"),
     "another protocol": (
         on_cell(lambda c: c.update(protocol="cross-corpus/zero-shot", base="within-subject")),

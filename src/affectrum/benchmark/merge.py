@@ -37,8 +37,10 @@ from affectrum.benchmark.share_format import (
     read_member,
 )
 from affectrum.errors import AffectrumError, ConfigError, LeakError, StoreError
+from affectrum.protocols.catalogue import LABELS, STIMULUS_LEVELS
 
 if TYPE_CHECKING:
+    from affectrum.benchmark.tasks import TaskPlan
     from affectrum.protocols.audit import Certificate
 
 __all__ = ["MergeReport", "merge_files"]
@@ -213,6 +215,7 @@ def _check_rules(about: SharedCell) -> None:
     """A score's name must say what it saw."""
     from affectrum.benchmark.tasks import TaskPlan
     from affectrum.protocols.catalogue import SELECTIONS, base_protocol, grants_of
+    from affectrum.protocols.scopes import TRANSDUCTIVE
 
     try:
         task = TaskPlan.model_validate(dict(about.task))
@@ -229,16 +232,52 @@ def _check_rules(about: SharedCell) -> None:
         faults.append(f"selection {about.selection!r} is not that of its task")
     if set(about.grants) - {"validation"} != granted:
         faults.append(f"its grants are not those of {base}")
-    transductive = about.scaling in ("per-subject", "released") or task.target_use == "test"
+    transductive = about.scaling in TRANSDUCTIVE and about.scaler != "none"
+    transductive |= task.target_use == "test"
     if transductive != ("transductive" in about.protocol):
         faults.append(
             f"{about.protocol!r} and what it did with test signals (scaling {about.scaling!r}, "
             f"target_use {task.target_use!r}) don't agree"
         )
+    faults += _misnamed(about, task, base)
     if any(fold.base != base or fold.target != about.target for fold in about.folds):
         faults.append("its folds are of another protocol or target")
     if faults:
         raise StoreError("; ".join(faults))
+
+
+def _misnamed(about: SharedCell, task: TaskPlan, base: str) -> list[str]:
+    """What the name, the task and the folds of a cell say differently."""
+    faults = []
+    use = task.target_use or ("others" if base.endswith("/unsupervised") else None)
+    level = task.stimulus_disjoint
+    expected = {
+        "other subjects": use == "others",
+        "first trials": use == "calibration",
+        **{f"{one} labels": task.labels == one for one in LABELS},
+    }
+    for one in STIMULUS_LEVELS:
+        expected[f"{one}-disjoint"] = level == one and not task.stimulus_control
+        expected[f"{one}-disjoint control"] = level == one and task.stimulus_control
+    shown = about.protocol.partition(" (")[2].removesuffix(")").split(", ")
+    wrong = [name for name, wanted in expected.items() if wanted != (name in shown)]
+    if wrong:
+        faults.append(f"{about.protocol!r} and its task don't agree on {', '.join(wrong)}")
+    for name in ("scaling", "calibration_trials"):
+        asked, said = getattr(task, name), getattr(about, name)
+        if asked is not None and asked != said:
+            faults.append(f"{name} {said!r} is not that of its task, {asked!r}")
+    modifiers = ("stimulus_disjoint", "stimulus_control")
+    if any(getattr(about, name) != getattr(task, name) for name in modifiers):
+        faults.append("stimulus_disjoint is not that of its task")
+    for name in ("protocol", "scaling", *modifiers):
+        if any(getattr(fold, name) != getattr(about, name) for fold in about.folds):
+            faults.append(f"{name} of its folds is not that of the cell")
+    declared = {name for fold in about.folds for name in fold.certificate.declared}
+    if not declared <= set(task.declared_leaks):
+        undeclared = ", ".join(sorted(declared - set(task.declared_leaks)))
+        faults.append(f"its certificates except {undeclared}, which its task does not declare")
+    return faults
 
 
 def _check_arrays(cell: _Cell) -> None:
@@ -297,6 +336,8 @@ def _check_audit(cell: _Cell) -> None:
             raise StoreError(
                 f"the predictions of fold {fold.id} are not of the trials that it tests"
             )
+        if "trials" not in fold.certificate.declared:
+            _check_first_trials(about, fold.id, roles)
         again = audit_tables(
             roles,
             base=fold.base,
@@ -308,6 +349,17 @@ def _check_audit(cell: _Cell) -> None:
             protocol=fold.protocol,
         )
         _compare(fold, again)
+
+
+def _check_first_trials(about: SharedCell, fold: str, roles: Mapping[str, pd.DataFrame]) -> None:
+    """No more first trials may have been seen than the score says."""
+    k = about.calibration_trials
+    own = "calibration" if "calibration_signals" in about.grants else "unlabelled"
+    if k is None or own not in roles or about.base == "within-subject":
+        return
+    seen = roles[own].drop_duplicates(_TRIAL).groupby(_TRIAL[:3]).size()
+    if len(seen) and int(seen.max()) > k:
+        raise StoreError(f"fold {fold} saw {int(seen.max())} first trials where the score says {k}")
 
 
 def _compare(fold: SharedFold, again: Certificate) -> None:
