@@ -114,7 +114,8 @@ def _about(found: Reproduction) -> Section:
         everywhere = len(head["transfers"])
         section.blocks.append(
             listing(
-                words + ("" if len(who) == everywhere else f" ({'; '.join(who)})")
+                words
+                + ("" if len(who) == everywhere else f" ({'; '.join(who)})".replace("->", "→"))
                 for words, who in unknown.items()
             )
         )
@@ -155,7 +156,7 @@ def _transfers(found: Reproduction) -> Section:
             ]
             columns += ["#chance", "#published"]
             caption = (
-                f"{title}. {first['protocol']}; {first['n_subjects']} subjects; weights: "
+                f"{title}. {first['protocol']}; {int(first['n_subjects'])} subjects; weights: "
                 f"{first['selection']}."
             )
             body = [_transfer_row(row, found.simulated) for _, row in mine.iterrows()]

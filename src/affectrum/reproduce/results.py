@@ -154,7 +154,9 @@ class Reproduction:
                 float(np.nanstd(scores, ddof=1)) if len(scores) > 1 else float("nan")
             )
         if result.cells[0].epoch_scores is None:
+            # Nothing to select from: no test label was looked at.
             out["oracle"] = out["oracle_sd"] = float("nan")
+            out["access"] = describe_access({**result.meta, "selection": "last"})
         return out
 
     def _beside(self, meta: Mapping[str, Any]) -> str:
