@@ -34,7 +34,8 @@ class TargetRows:
     groups : ndarray of int64, shape (n,)
         Which trial a window belongs to.
     ids : ndarray of uint64, shape (n,)
-        Identity of each window, for the record of what an aligner saw.
+        Identity of each window as it is shown (rows without labels have neutral numbers, see
+        `hide`), for the record of what an aligner saw.
     corpora, subjects : tuple of str
         Whose they are.
     """
