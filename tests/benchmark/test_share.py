@@ -98,18 +98,33 @@ def test_nothing_private_is_in_the_file(tmp_path: Path) -> None:
     run = tmp_path / "run"
     write_result(
         run,
-        {**TASK, "recipe": "/home/ada/secret/mine.yaml", "subjects": [1, 2, 3, 4, 5, 6]},
+        {**TASK, "recipe": "/home/adalovelace/secret/mine.yaml", "subjects": [1, 2, 3, 4, 5, 6]},
         "svm",
         0.3,
-        config={"c": 1.0, "weights": "/home/ada/secret/w.bin", "deep": [{"x": "C:\\data\\y"}]},
-        changes={"corpora": {"SEED": {"options": {"path": "/home/ada"}}}, "unknown": "private"},
+        config={
+            "c": 1.0,
+            "weights": "/home/adalovelace/secret/w.bin",
+            "deep": [{"x": "C:\\data\\y"}],
+        },
+        changes={
+            "corpora": {"SEED": {"options": {"path": "/home/adalovelace"}}},
+            "unknown": "private",
+        },
     )
     share_run(run, tmp_path / "f.zip")
     everything = (tmp_path / "f.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "f.zip") as archive:
         for info in archive.infolist():
             everything += archive.read(info)
-    for word in (b"ada", b"secret", b"private", b"SEED/3", b"SEED-film", b"a note", b"y.bin"):
+    for word in (
+        b"adalovelace",
+        b"secret",
+        b"private",
+        b"SEED/3",
+        b"SEED-film",
+        b"a note",
+        b"y.bin",
+    ):
         assert word not in everything, word
     # utf-32 text of arrays too: clips are "SEED/01" and the like
     assert "SEED/".encode("utf-32-le") not in everything
