@@ -43,6 +43,7 @@ def test_every_command_of_the_product_is_there() -> None:
         "pretrain",
         "finetune",
         "predict",
+        "reproduce",
     ]
     assert sorted(COMMANDS) == sorted([*wanted, "doctor"])
 

@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much],
 }
 QUICK = settings(max_examples=6, **OPTIONS)
-LONG = settings(max_examples=30, **OPTIONS)
+LONG = settings(max_examples=10, **OPTIONS)
 
 
 @st.composite
