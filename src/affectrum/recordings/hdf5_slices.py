@@ -12,13 +12,13 @@ import math
 import os
 import zlib
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 
 from affectrum.errors import FileFormatError, UnsafeFileError
 from affectrum.recordings import hdf5
+from affectrum.recordings.closing import Closing
 
 __all__ = ["SlicedArray"]
 
@@ -30,7 +30,7 @@ _MAX_CHUNKS: Final = 100_000
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3  # HDF5's numbers of the filters that are understood
 
 
-class SlicedArray:
+class SlicedArray(Closing):
     """One array of numbers of an HDF5 file, open for reading; use it in a ``with`` statement.
 
     Parameters
@@ -72,17 +72,6 @@ class SlicedArray:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; reading from it afterwards fails."""

@@ -15,13 +15,13 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 import numpy as np
 
 from affectrum.errors import FileFormatError, UnsafeFileError
 from affectrum.recordings import mat5
+from affectrum.recordings.closing import Closing
 
 __all__ = ["Element", "MatFile", "Variable", "list_variables", "load"]
 
@@ -77,7 +77,7 @@ def _reread(path: Path) -> str:
     return f"Copy {path.name} again from its source."
 
 
-class MatFile:
+class MatFile(Closing):
     """An open .mat file; use it in a ``with`` statement.
 
     Parameters
@@ -115,17 +115,6 @@ class MatFile:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; reading from it afterwards fails."""

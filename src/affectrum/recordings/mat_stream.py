@@ -19,13 +19,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from affectrum.errors import FileFormatError, UnsafeFileError
 from affectrum.recordings import mat5
+from affectrum.recordings.closing import Closing
 from affectrum.recordings.mat import MatFile
 from affectrum.recordings.mat_unpack import Marks, PackedSource, PlainSource
 
@@ -100,7 +100,7 @@ class Index:
         return cls({leaf.path: leaf for leaf in leaves}, tuple(content["faults"]))
 
 
-class MatStream:
+class MatStream(Closing):
     """A .mat file of version 5 whose variables are too large to be held; use it in ``with``.
 
     Parameters
@@ -129,17 +129,6 @@ class MatStream:
         self._marks = Marks() if marks is None else marks
         self._marks.begin((state.st_size, state.st_mtime_ns))
         self._sources: dict[str, PackedSource | PlainSource] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; reading from it afterwards fails."""

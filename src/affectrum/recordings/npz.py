@@ -21,13 +21,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 import numpy as np
 
 from affectrum.errors import FileFormatError, UnsafeFileError
 from affectrum.recordings import pickles
+from affectrum.recordings.closing import Closing
 
 __all__ = ["MAX_BYTES", "NpzFile", "describe_npy", "read_npy"]
 
@@ -150,7 +150,7 @@ def _finish(flat: np.ndarray[Any, Any], header: _Header) -> np.ndarray[Any, Any]
     return array if array.dtype == native else array.astype(native)
 
 
-class NpzFile:
+class NpzFile(Closing):
     """An open .npz archive; use it in a ``with`` statement.
 
     Parameters
@@ -186,17 +186,6 @@ class NpzFile:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; reading from it afterwards fails."""
