@@ -1,0 +1,1 @@
+"""EMOD: one backbone for every electrode set, rate and length, guided by valence and arousal."""
