@@ -9,11 +9,12 @@ from affectrum.errors import ConfigError
 from affectrum.training.schedules import learning_rate
 
 
-def test_cosine_is_torchs_cosine_annealing() -> None:
+@pytest.mark.parametrize("end", [0.0, 1e-7])
+def test_cosine_is_torchs_cosine_annealing(end: float) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=5e-4)
-    peer = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    peer = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=end)
     for epoch in range(20):
-        assert learning_rate("cosine", 5e-4, epoch, 20) == pytest.approx(
+        assert learning_rate("cosine", 5e-4, epoch, 20, end=end) == pytest.approx(
             peer.get_last_lr()[0], rel=1e-9
         )
         optimizer.step()

@@ -16,12 +16,18 @@ SCHEDULES: tuple[str, ...] = get_args(Schedule)
 
 
 def learning_rate(
-    schedule: Schedule, base: float, done: float, total: float, *, loss: float | None = None
+    schedule: Schedule,
+    base: float,
+    done: float,
+    total: float,
+    *,
+    loss: float | None = None,
+    end: float = 0.0,
 ) -> float:
     """Learning rate after `done` of `total` units (steps or epochs).
 
-    ``cosine`` is base * (1 + cos(pi * done / total)) / 2 (Loshchilov and Hutter, ICLR 2017,
-    without restarts, ending at 0). ``cosine-by-loss`` repeats a slip of the released SCMM code: the
+    ``cosine`` is end + (base - end) * (1 + cos(pi * done / total)) / 2 (Loshchilov and Hutter, ICLR
+    2017, without restarts). ``cosine-by-loss`` repeats a slip of the released SCMM code: the
     scheduler is given the last epoch's mean loss where it expects the number of epochs, so that the
     rate stays near its start; it is base * (1 + cos(pi * loss / total)) / 2.
 
@@ -35,6 +41,8 @@ def learning_rate(
         Units trained so far and in all.
     loss : float, optional
         Mean loss of the last epoch, for ``cosine-by-loss``; None before the first epoch ends.
+    end : float
+        Learning rate at `total`, for ``cosine``.
 
     Returns
     -------
@@ -50,7 +58,7 @@ def learning_rate(
     if schedule == "constant":
         return base
     if schedule == "cosine":
-        return base * (1 + math.cos(math.pi * done / total)) / 2
+        return end + (base - end) * (1 + math.cos(math.pi * done / total)) / 2
     if loss is None:
         return base
     return base * (1 + math.cos(math.pi * loss / total)) / 2
