@@ -12,7 +12,7 @@ import lazy_loader
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["base", "baselines", "custom", "registry", "scmm"],
+    submodules=["base", "baselines", "custom", "emod", "registry", "scmm"],
     submod_attrs={
         "base": ["Method", "MethodConfig", "Pretrained"],
         "custom": ["from_module"],
@@ -28,6 +28,7 @@ __all__ = [
     "base",
     "baselines",
     "custom",
+    "emod",
     "from_module",
     "make_method",
     "method_info",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from affectrum.methods import base, baselines, custom, registry, scmm
+    from affectrum.methods import base, baselines, custom, emod, registry, scmm
     from affectrum.methods.base import Method, MethodConfig, Pretrained
     from affectrum.methods.custom import from_module
     from affectrum.methods.registry import (
