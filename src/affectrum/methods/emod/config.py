@@ -136,7 +136,30 @@ class EMODConfig(MethodConfig):
         "last", description="which epoch's weights; released: lowest training loss"
     )
 
+    foreign_weights: bool = Field(
+        False,
+        description="take weights that were pre-trained on other windows than those granted (a "
+        "download, another machine); nobody can check what those saw",
+    )
+
     # fine-tuning
+    readout: Literal["finetune", "linear-probe", "prototypes", "plane"] = Field(
+        "finetune",
+        description="how classes are told: a head trained with the backbone, or, on the pre-trained "
+        "backbone as it is, logistic regression, nearest class mean, or the nearest class on the "
+        "plane to the valence and arousal of similar source windows (needs no class labels)",
+    )
+    readout_space: Literal["auto", "backbone", "projection"] = Field(
+        "auto",
+        description="representation for readouts: mean token, or the pre-training head's unit "
+        "vector; auto: mean token for linear-probe and from scratch, else the unit vector",
+    )
+    plane_windows: int = Field(
+        512,
+        ge=0,
+        description="so many windows, equally from corpora and regions of the plane, teach the "
+        "readout of valence and arousal; 0: none",
+    )
     head: Literal["linear", "pooled", "released", "faced", "seed", "seed-v"] = Field(
         "linear",
         description="linear: mean over electrodes and tokens, one layer, as the paper says; "
@@ -209,6 +232,10 @@ _NOT_PRETRAINING = (
     "device",
     "checkpointing",
     "pretraining",
+    "foreign_weights",
+    "readout",
+    "readout_space",
+    "plane_windows",
     "head",
     "finetune_on",
     "freeze_backbone",
