@@ -44,6 +44,11 @@ _COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "reproduce:reproduce",
             "A paper's experiment, published protocol beside the strict one.",
         ),
+        (
+            "waterfall",
+            "waterfall:waterfall",
+            "From your plan's protocols to strict ones, one factor removed at a time.",
+        ),
         ("report", "report:report", "A self-contained page from stored predictions."),
         ("audit", "audit:audit", "The leak audit of a run, again, from what is stored."),
     ),

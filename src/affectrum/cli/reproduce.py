@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from affectrum.reproduce import Experiment, Reproduction
 
-__all__ = ["reproduce"]
+__all__ = ["print_waterfalls", "reproduce", "run_kept_plan"]
 
 # Forms that the waterfall's step "shipped features" reads beside the signals.
 _FORMS = {"SEED": ["preprocessed", "features-4s"], "SEED-IV": ["raw", "features"]}
@@ -102,7 +102,7 @@ def reproduce(
             quick=twins if quick is None else quick,
             workers=workers,
             progress=show,
-            run=lambda plan, folder: _run(plan, out, folder, workers, quiet),
+            run=lambda plan, folder: run_kept_plan(plan, out, folder, workers, quiet),
         )
     page = write_page(found, out / "reproduction.html")
     _print(found)
@@ -111,8 +111,35 @@ def reproduce(
     return 0 if found.ok else 1
 
 
-def _run(plan: Any, out: Path, folder: Path, workers: int, quiet: bool) -> Any:
-    """Keep the plan as a file, so that it can be read, changed and run again, and run it."""
+def run_kept_plan(
+    plan: Any,
+    out: Path,
+    folder: Path,
+    workers: int,
+    quiet: bool,
+    imports: Sequence[str] = (),
+) -> Any:
+    """Keep a plan as a file, so that it can be read, changed and run again, and run it.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    out : Path
+        Folder of its file, ``plan.yaml``.
+    folder : Path
+        The run's folder.
+    workers : int
+        Processes.
+    quiet : bool
+        No progress display.
+    imports : sequence of str
+        Modules that register methods.
+
+    Returns
+    -------
+    RunReport
+    """
     import yaml
 
     from affectrum.cli.run import execute
@@ -122,14 +149,19 @@ def _run(plan: Any, out: Path, folder: Path, workers: int, quiet: bool) -> Any:
         name: {**place, "folder": str(Path(place["folder"]).resolve())}
         for name, place in data["corpora"].items()
     }
-    data["store"] = str((out / "store").resolve())
+    data["store"] = str(plan.store.resolve())
+    for task in data["tasks"]:
+        for name in ("recipe", "source_recipe"):
+            if str(task.get(name, "")).endswith((".yaml", ".yml")):
+                task[name] = str(Path(task[name]).resolve())
     file = out / "plan.yaml"
-    text = "# Made by `affectrum reproduce`; change a copy and run it with `affectrum run`.\n"
+    text = "# Made by `affectrum`; change a copy and run it with `affectrum run`.\n"
+    out.mkdir(parents=True, exist_ok=True)
     file.write_text(
         text + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100),
         encoding="utf-8",
     )
-    return execute(file, folder, workers=workers, quiet=quiet)
+    return execute(file, folder, workers=workers, imports=imports, quiet=quiet)
 
 
 def _write_twins(
@@ -167,7 +199,7 @@ def _write_twins(
 
 
 def _print(found: Reproduction) -> None:
-    """Print the tables of transfers and waterfalls."""
+    """Print all tables."""
     mark = " (SIMULATED)" if found.simulated else ""
     scores = found.transfers
     if len(scores):
@@ -189,6 +221,18 @@ def _print(found: Reproduction) -> None:
                 title=f"{side} protocol, {found.head['metric']}{mark}",
                 right=["last", "best test epoch", "chance"],
             )
+    print_waterfalls(found)
+
+
+def print_waterfalls(found: Reproduction) -> None:
+    """Print a table for each waterfall: what was removed, and what that was worth.
+
+    Parameters
+    ----------
+    found : Reproduction
+        The results.
+    """
+    mark = " (SIMULATED)" if found.simulated else ""
     falls = found.waterfall
     for name, rows in falls.groupby("group", sort=False) if len(falls) else ():
         print_table(

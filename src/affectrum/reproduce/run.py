@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from affectrum.benchmark.files import write_file
 from affectrum.benchmark.inputs import PlanWindows, WindowsLike
 from affectrum.benchmark.places import CorpusPlace, read_places
@@ -363,6 +365,7 @@ def waterfall(
     windows: WindowsLike | None = None,
     workers: int = 1,
     progress: ProgressCallback | None = None,
+    run: Callable[[Plan, Path], RunReport] | None = None,
 ) -> Reproduction:
     """Go from a plan's protocols to strict ones, one factor removed at a time, for any method.
 
@@ -385,6 +388,8 @@ def waterfall(
         Processes.
     progress : callable, optional
         Receives a `ProgressEvent` whenever something happens.
+    run : callable, optional
+        Runs the plan into a folder; default `run_plan`.
 
     Returns
     -------
@@ -446,7 +451,10 @@ def waterfall(
         "study": "",
         "skipped": skipped,
     }
-    report = run_plan(built, out, windows=windows, workers=workers, progress=progress)
+    if run is not None:
+        report = run(built, Path(out))
+    else:
+        report = run_plan(built, out, windows=windows, workers=workers, progress=progress)
     return finish(Prepared(built, entries, pairs, head), report)
 
 
@@ -456,4 +464,8 @@ def _strict(task: TaskPlan, changes: Mapping[str, Any]) -> TaskPlan:
 
     default = PROTOCOLS[base_protocol(task.protocol)].default_scaling
     fields = {"selection": "last", "scaling": default, "scaler": "standard", **changes}
-    return TaskPlan.model_validate({**task.model_dump(), **fields})
+    try:
+        return TaskPlan.model_validate({**task.model_dump(), **fields})
+    except ValidationError as error:
+        faults = (f"  - {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError("\n".join([f"The goal of {task.title} is no task:", *faults])) from None
