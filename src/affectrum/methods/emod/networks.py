@@ -51,7 +51,9 @@ def seeded(seed: int) -> Iterator[None]:
     seed : int
         The seed.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    # only the processor in use: asking for the state of another one would start it
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 
