@@ -8,7 +8,7 @@ import types
 import pytest
 
 from affectrum import catalog
-from affectrum.benchmark import Cell, Plan, expand, load_record, run_plan
+from affectrum.benchmark import Cell, Plan, expand, load_plan, load_record, run_plan
 from affectrum.benchmark.cells import cell_digest, describe_task
 from affectrum.benchmark.field_map import field_methods, plan_or_map
 from affectrum.benchmark.inputs import windows_fingerprint
@@ -55,6 +55,38 @@ def test_a_list_of_shots_is_a_learning_curve():
     assert [(p.shots, p.calibration_trials) for p in plan.tasks] == [
         (shots, k) for k in (6, 9) for shots in (3, 5, 10)
     ]
+
+
+def test_the_source_may_have_a_recipe_of_its_own(tmp_path, parts):
+    common = {"source": "other", "target": "SEED", "split": "trials:6/0/6", "recipe": "raw32"}
+    task = {**common, "protocol": "pretrain-finetune", "source_recipe": "raw62"}
+    asked = []
+
+    def windows(corpus, recipe):
+        asked.append((corpus, recipe))
+        return parts[corpus]
+
+    plan = plan_of(task)
+    run_plan(plan, tmp_path, windows=windows)
+    assert set(asked) == {("other", "raw62"), ("SEED", "raw32")}
+    (cell,) = load_record(tmp_path)
+    assert cell.meta["task"]["source_recipe"] == "raw62"
+    # the same recipe twice is no choice, and what the windows hold is told by them
+    same = plan_of({**task, "source_recipe": "raw32"}).tasks[0]
+    assert same == plan_of({**task, "source_recipe": None}).tasks[0]
+    alone = describe_task(plan.tasks[0], fingerprinted=True)
+    assert "source_recipe" not in alone
+    with pytest.raises(ConfigError, match="belongs to 'pretrain-finetune'"):
+        plan_of({**common, "split": None, "source_recipe": "raw62"})
+    # files are named from the plan's folder
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "methods: [test-centroid]\ntasks: [{source: A, target: B, split: 'trials:1/1', "
+        "protocol: pretrain-finetune, recipe: de62, source_recipe: mine.yaml}]\n"
+    )
+    (task,) = load_plan(path).tasks
+    assert task.source_recipe == str(tmp_path / "mine.yaml")
+    assert task.recipe == "de62"
 
 
 def test_options_that_a_protocol_does_not_know_are_refused():

@@ -119,7 +119,9 @@ def describe_task(task: TaskPlan, *, fingerprinted: bool) -> dict[str, Any]:
         Whether the windows' fingerprints stand beside it; they cover the recipe, whose file may
         lie elsewhere tomorrow.
     """
-    left_out = {"name", "methods", "recipe"} if fingerprinted else {"name", "methods"}
+    left_out = {"name", "methods"}
+    if fingerprinted:
+        left_out |= {"recipe", "source_recipe"}
     described = task.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     described["protocol"] = base_protocol(task.protocol)
     return described
@@ -143,7 +145,7 @@ def expand(plan: Plan, fingerprints: Mapping[tuple[str, str], str] | None = None
     cells = []
     for task in plan.tasks:
         prints = (
-            {name: fingerprints[name, task.recipe] for name in task.corpora}
+            {name: fingerprints[name, task.recipe_of(name)] for name in task.corpora}
             if fingerprints is not None
             else {}
         )

@@ -115,7 +115,7 @@ class PlanWindows:
     def fingerprints(self) -> dict[tuple[str, str], str]:
         """Fingerprint of every (corpus, recipe) of the plan."""
         keys = dict.fromkeys(
-            (corpus, task.recipe) for task in self.plan.tasks for corpus in task.corpora
+            (corpus, task.recipe_of(corpus)) for task in self.plan.tasks for corpus in task.corpora
         )
         return {key: windows_fingerprint(self.get(*key)) for key in keys}
 

@@ -191,7 +191,8 @@ def _windows(
     from affectrum.recipes import get_recipe
     from affectrum.store import Store
 
-    recipe = get_recipe(task.recipe)
+    # What a model learns from: the source's windows where there is a source.
+    recipe = get_recipe(task.recipe_of((*task.sources, task.target)[0]))
     if electrodes is not None:
         recipe = recipe.replace(
             name=f"{recipe.name}-{len(electrodes)}", electrodes=tuple(electrodes), how="interpolate"

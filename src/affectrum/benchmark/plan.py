@@ -222,9 +222,13 @@ def load_plan(path: str | Path) -> Plan:
         else base / plan.corpora
     )
     tasks = tuple(
-        task.model_copy(update={"recipe": str(base / task.recipe)})
-        if task.recipe.endswith((".yaml", ".yml"))
-        else task
+        task.model_copy(
+            update={
+                name: str(base / recipe)
+                for name in ("recipe", "source_recipe")
+                if (recipe := str(getattr(task, name))).endswith((".yaml", ".yml"))
+            }
+        )
         for task in plan.tasks
     )
     return plan.model_copy(update={"corpora": corpora, "store": base / plan.store, "tasks": tasks})

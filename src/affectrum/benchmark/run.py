@@ -269,7 +269,11 @@ def _feature_maps(plan: Plan, inputs: PlanWindows, out: Path, tell: _Teller) -> 
     groups: dict[tuple[str, Any], list[str]] = {}
     for task in plan.tasks:
         names = groups.setdefault((task.recipe, task.classes), [])
-        names.extend(name for name in task.corpora if name not in names)
+        names.extend(
+            name
+            for name in task.corpora
+            if name not in names and task.recipe_of(name) == task.recipe
+        )
     recipes = [recipe for recipe, _ in groups]
     for (recipe, classes), names in groups.items():
         parts = [inputs.get(name, recipe) for name in names]

@@ -362,6 +362,8 @@ def _task(task: dict[str, Any], names: KeyedNames) -> dict[str, Any]:
     if task.get("subjects"):
         task["subjects"] = sorted(names.number("subject", target, s) for s in task["subjects"])
     task["recipe"] = _recipe(str(task["recipe"]))
+    if task.get("source_recipe"):
+        task["source_recipe"] = _recipe(str(task["source_recipe"]))
     task["name"] = _clean(str(task.get("name") or ""))
     return task
 

@@ -43,6 +43,9 @@ class TaskPlan(Strict):
     recipe : str
         Recipe of the windows, a name or a YAML file; one for all corpora of the task. The corpora
         of recipes such as "de-common" are filled in.
+    source_recipe : str, optional
+        Another recipe for the source corpora, under "pretrain-finetune": windows of signals may
+        then have another length, rate and electrode set than the target's.
     calibration_trials, shots : int or list of int, optional
         A list is a learning curve: a plan holds one task for each number. All points are tested on
         what comes after the largest number of trials, unless `test_after` says otherwise.
@@ -59,6 +62,7 @@ class TaskPlan(Strict):
     source_classes: str | tuple[str, ...] | None = None
     source_labels: bool = True
     recipe: str = "de62"
+    source_recipe: str | None = None
     protocol: str = "cross-corpus/calibrated"
     calibration_trials: Count | tuple[Count, ...] | None = None
     test_after: Count | None = None
@@ -109,8 +113,15 @@ class TaskPlan(Strict):
             if getattr(self, name) is not None
         ]
         faults += check_options(base, set_ones)
+        if self.source_recipe is not None and (self.source is None or base != "pretrain-finetune"):
+            faults.append(
+                f"source_recipe={self.source_recipe!r} belongs to 'pretrain-finetune' with a "
+                "source; elsewhere all corpora need one recipe"
+            )
         if faults:
             raise ValueError("; ".join(faults))
+        if self.source_recipe == self.recipe:
+            object.__setattr__(self, "source_recipe", None)
         # A recipe at the electrodes that all corpora of the task have names them from here on.
         object.__setattr__(self, "recipe", for_corpora(self.recipe, self.corpora))
         return self
@@ -147,6 +158,18 @@ class TaskPlan(Strict):
         """Every corpus of the task, sources first."""
         return (*self.sources, self.target)
 
+    def recipe_of(self, corpus: str) -> str:
+        """Return the recipe of a corpus of the task.
+
+        Parameters
+        ----------
+        corpus : str
+            One of `corpora`.
+        """
+        if self.source_recipe is None or corpus == self.target:
+            return self.recipe
+        return self.source_recipe
+
     @property
     def k(self) -> int:
         """Calibration trials of one point of a curve; 0 where the protocol's default counts."""
@@ -163,7 +186,7 @@ class TaskPlan(Strict):
 
     def fold_options(self) -> dict[str, Any]:
         """Keyword arguments for `affectrum.protocols.plan_folds`, without protocol and seed."""
-        left_out = ("name", "recipe", "protocol", "declared_leaks", "methods")
+        left_out = ("name", "recipe", "source_recipe", "protocol", "declared_leaks", "methods")
         given = {
             name: getattr(self, name) for name in type(self).model_fields if name not in left_out
         }

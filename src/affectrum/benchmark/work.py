@@ -172,7 +172,7 @@ class CellRunner:
         )
 
     def _windows(self, cell: Cell, corpus: str) -> Windows:
-        windows = self.inputs.get(corpus, cell.task.recipe)
+        windows = self.inputs.get(corpus, cell.task.recipe_of(corpus))
         expected = cell.fingerprints.get(corpus)
         if expected is not None and windows_fingerprint(windows) != expected:
             raise ConfigError(

@@ -93,7 +93,7 @@ def checker(
 
     def _obstacle(task: TaskPlan, method: MethodPlan) -> str | None:
         try:
-            parts = [inputs.get(name, task.recipe) for name in dict.fromkeys(task.corpora)]
+            parts = [inputs.get(name, task.recipe_of(name)) for name in dict.fromkeys(task.corpora)]
             options: dict[str, Any] = {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in task.fold_options().items()
