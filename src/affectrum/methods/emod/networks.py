@@ -52,7 +52,9 @@ def seeded(seed: int) -> Iterator[None]:
         The seed.
     """
     # only the processor in use: asking for the state of another one would start it
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    devices = []
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        devices = [torch.cuda.current_device()]
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
