@@ -25,6 +25,7 @@ from affectrum.benchmark.shared import SharedPretraining
 from affectrum.errors import ConfigError
 from affectrum.protocols import FoldSet, plan_folds, truth
 from affectrum.protocols.audit import audit_fitted
+from affectrum.protocols.identity import first_windows
 
 if TYPE_CHECKING:
     from affectrum.methods.base import Method, Predict
@@ -354,13 +355,7 @@ def _score_fold(
             f"{expected} class probabilities."
         )
     test = fold.tables["test"]
-    keys = ["corpus", "subject", "session", "row"]
-    members = {
-        role: table.drop_duplicates(keys)[[*keys, *_OF_TRIALS]].assign(
-            n_windows=table.groupby(keys, sort=False).size().to_numpy()
-        )
-        for role, table in fold.tables.items()
-    }
+    members = {role: _members(table) for role, table in fold.tables.items()}
     meta = {
         **fold.to_dict(),
         **about,
@@ -378,6 +373,13 @@ def _score_fold(
         members=members,
         meta=meta,
     )
+
+
+def _members(table: pd.DataFrame) -> pd.DataFrame:
+    """What is stored of the trials of one role."""
+    _, first, sizes = first_windows(table)
+    names = ["corpus", "subject", "session", "row", *_OF_TRIALS]
+    return table[names].iloc[first].assign(n_windows=sizes)
 
 
 def _join_epochs(results: list[_FoldResult]) -> NDArray[np.float16] | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.errors import LabelError, ProtocolError
-from affectrum.protocols.identity import separate_corpora, trial_codes
+from affectrum.protocols.identity import first_windows, separate_corpora, trial_codes
 
 if TYPE_CHECKING:
     from affectrum.protocols.access import Access
@@ -244,10 +244,7 @@ class Fold:
             "lacks": list(self.lacks),
             "notes": list(self.notes),
             "n_windows": {role: len(table) for role, table in self.tables.items()},
-            "n_trials": {
-                role: len(table[["corpus", "subject", "session", "row"]].drop_duplicates())
-                for role, table in self.tables.items()
-            },
+            "n_trials": {role: len(first_windows(table)[1]) for role, table in self.tables.items()},
         }
 
 
@@ -287,7 +284,7 @@ def truth(windows: Windows | Sequence[Windows], fold: Fold) -> NDArray[np.int64]
     table = target[0].table.iloc[fold.test_rows].reset_index(drop=True)
     keys = ["corpus", "subject", "session", "row", "window"]
     mine = fold.tables["test"][keys]
-    if not (table[keys].to_numpy() == mine.to_numpy()).all():
+    if any((table[key].to_numpy() != mine[key].to_numpy()).any() for key in keys):
         raise ProtocolError(
             "These windows are not those that the fold was made of: subjects, sessions, trials "
             "or windows differ. Pass the windows that make_folds was given."

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 __all__ = [
     "content_hashes",
     "derive",
+    "first_windows",
+    "found_in",
     "neutral_rows",
     "row_ids",
     "separate_corpora",
     "trial_codes",
 ]
 
-# Rows hashed at a time: 64-bit products of a block of DE windows (62 x 5) take about 10 MB.
-_BLOCK_BYTES = 16_000_000
+# Rows hashed at a time: the 64-bit products of a block stay in a processor's cache.
+_BLOCK_BYTES = 1_000_000
 _TRIAL_KEYS = ("corpus", "subject", "session", "row")
 
 
@@ -74,10 +76,71 @@ def trial_codes(table: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DataFrame]:
     trials : DataFrame
         The first row of each trial, index 0..n_trials-1.
     """
-    keys = [name for name in _TRIAL_KEYS if name in table]
-    codes = np.asarray(table.groupby(keys, sort=False, dropna=False).ngroup(), dtype=np.int64)
-    _, first = np.unique(codes, return_index=True)
+    codes, first, _ = first_windows(table)
     return codes, table.iloc[first].reset_index(drop=True)
+
+
+def first_windows(
+    table: pd.DataFrame,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Find the trials of a table of windows.
+
+    Parameters
+    ----------
+    table : DataFrame, n rows
+        With `corpus`, `subject`, `session` and `row`. Quick where the windows of a trial follow
+        each other.
+
+    Returns
+    -------
+    codes : ndarray of int64, shape (n,)
+        The trial of each window, counted from 0 in order of first appearance.
+    first : ndarray of int64, shape (n_trials,)
+        Position of each trial's first window.
+    sizes : ndarray of int64, shape (n_trials,)
+        Windows of each trial.
+    """
+    starts = np.zeros(len(table), dtype=bool)
+    starts[:1] = True
+    columns = []
+    for name in _TRIAL_KEYS:
+        if name not in table:
+            continue
+        values = table[name].to_numpy()
+        if values.dtype.kind in "Of" and table[name].hasnans:
+            values = pd.factorize(table[name])[0]
+        starts[1:] |= np.asarray(values[1:] != values[:-1], dtype=np.bool_)
+        columns.append(values)
+    # Of each run of windows with one name, only the first is looked at.
+    runs = np.flatnonzero(starts).astype(np.int64)
+    numbers: dict[tuple[object, ...], int] = {}
+    names = zip(*(values[runs].tolist() for values in columns), strict=True)
+    of_run = np.array([numbers.setdefault(key, len(numbers)) for key in names], dtype=np.int64)
+    codes = of_run[np.cumsum(starts) - 1]
+    first = runs[np.unique(of_run, return_index=True)[1]]
+    return codes, first, np.bincount(codes, minlength=len(first)).astype(np.int64)
+
+
+def found_in(mine: NDArray[np.uint64], theirs: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Mark numbers that occur among others; as ``np.isin``, quick for few among many.
+
+    Parameters
+    ----------
+    mine : ndarray of uint64, shape (n,)
+        Identifiers or fingerprints.
+    theirs : ndarray of uint64, shape (m,)
+        Those that are looked among.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    # Most of theirs are set aside by their low bits, in which few of mine agree with them.
+    low = np.uint64(0xFFFF)
+    wanted = np.zeros(0x10000, dtype=bool)
+    wanted[mine & low] = True
+    likely = theirs[wanted[theirs & low]]
+    return np.asarray(np.isin(mine, likely), dtype=np.bool_)
 
 
 def row_ids(table: pd.DataFrame) -> NDArray[np.uint64]:
@@ -170,10 +233,10 @@ def separate_corpora(windows: Windows | Iterable[Windows]) -> list[Windows]:
     parts: list[Windows] = []
     for part in given:
         corpora = part.table["corpus"].to_numpy()
-        names = list(dict.fromkeys(corpora))
-        if len(names) < 2:
+        if (corpora[1:] == corpora[:-1]).all():
             parts.append(part)
             continue
+        names = list(dict.fromkeys(corpora))
         for name in names:
             mine = part.select(corpora == name)
             mine.corpus = str(name)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.protocols.audit.certificate import Check
+from affectrum.protocols.identity import found_in
 
 __all__ = ["copied_trials", "same_content"]
 
@@ -24,7 +25,7 @@ _TRIAL = ["corpus", "subject", "session", "row"]
 
 def _equal(mine: NDArray[np.uint64], theirs: NDArray[np.uint64]) -> NDArray[np.bool_]:
     # 0: nothing that could be recognised (flat windows, trials of few windows)
-    return np.asarray(np.isin(mine, theirs) & (mine != 0), dtype=np.bool_)
+    return np.asarray(found_in(mine, theirs) & (mine != 0), dtype=np.bool_)
 
 
 def same_content(

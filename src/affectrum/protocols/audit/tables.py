@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from affectrum.protocols.audit.certificate import Certificate, Check
 from affectrum.protocols.audit.content import same_content
 from affectrum.protocols.catalogue import CROSS_CORPUS, PROTOCOLS, STIMULUS_LEVELS
+from affectrum.protocols.identity import first_windows, found_in
 
 if TYPE_CHECKING:
     from affectrum.scaling import ScalerRecord
@@ -97,7 +98,7 @@ def audit_tables(
             for unit, columns in (("subjects", _TRIAL[:2]), ("sessions", _TRIAL[:3]))
         ),
         _shared_rows("trials", everything, test_trials, _TRIAL, True),
-        _overlapping_windows(list(seen.values()), test, window_s),
+        _overlapping_windows(seen, test, trials, window_s),
         *(
             _shared_stimuli(
                 level, everything, test_trials, _level_required(level, stimulus_disjoint)
@@ -150,7 +151,7 @@ def _unlabelled(granted: pd.DataFrame | None, test: pd.DataFrame, transductive: 
     """Tested trials whose signals are granted without labels."""
     if granted is None:
         return Check("unlabelled", True, 0, not transductive, "no unlabelled signals are granted")
-    count = len(_distinct(test, _TRIAL).merge(_distinct(granted, _TRIAL), on=_TRIAL))
+    count = len(_names(test, _TRIAL).keys() & _names(granted, _TRIAL).keys())
     detail = f"{count} of {len(test)} tested trials are granted without labels"
     if count and transductive:
         detail += " (the protocol is named transductive)"
@@ -165,7 +166,7 @@ def _selection(rule: str | None, validation: pd.DataFrame | None, test: pd.DataF
         return Check(name, True, len(test), False, detail)
     if validation is None:
         return Check(name, True, 0, True, "no epoch is chosen by a score")
-    count = len(_distinct(test, _TRIAL).merge(_distinct(validation, _TRIAL), on=_TRIAL))
+    count = len(_names(test, _TRIAL).keys() & _names(validation, _TRIAL).keys())
     detail = f"{count} of {len(test)} tested trials are among {len(validation)} validation trials"
     return Check(name, not count, count, True, detail)
 
@@ -178,18 +179,13 @@ def _level_required(level: str, wanted: str | None) -> bool:
 
 
 def _trials_of(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per trial: windows of a trial follow each other, so runs are cut, then repeats."""
-    keys = ["corpus", "subject", "session", "row"]
-    starts = np.zeros(len(table), dtype=bool)
-    starts[:1] = True
-    for name in keys:
-        values = table[name].to_numpy()
-        starts[1:] |= values[1:] != values[:-1]
-    return table[starts].drop_duplicates(keys)
+    """One row per trial."""
+    return table.iloc[first_windows(table)[1]]
 
 
-def _distinct(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    return table[columns].drop_duplicates()
+def _names(table: pd.DataFrame, columns: list[str]) -> dict[tuple[object, ...], None]:
+    """The different names that columns make, in order of first appearance."""
+    return dict.fromkeys(zip(*(table[name].tolist() for name in columns), strict=True))
 
 
 def _shared_rows(
@@ -199,12 +195,12 @@ def _shared_rows(
     columns: list[str],
     required: bool,
 ) -> Check:
-    mine = _distinct(test, columns)
-    train = pd.concat([_distinct(table, columns) for table in seen]).drop_duplicates()
-    both = mine.merge(train, on=columns)
+    mine = _names(test, columns)
+    train = {key for table in seen for key in _names(table, columns)}
+    both = [key for key in mine if key in train]
     count = len(both)
     if count:
-        examples = ["/".join(map(str, row)) for row in both.head(3).itertuples(index=False)]
+        examples = ["/".join(map(str, key)) for key in both[:3]]
         detail = f"{count} of {len(mine)} tested {name} also train, for example " + ", ".join(
             examples
         )
@@ -214,39 +210,46 @@ def _shared_rows(
 
 
 def _overlapping_windows(
-    seen: list[pd.DataFrame], test: pd.DataFrame, window_s: float | None
+    seen: dict[str, pd.DataFrame],
+    test: pd.DataFrame,
+    trials: dict[str, pd.DataFrame],
+    window_s: float | None,
 ) -> Check:
     """Windows that cover a moment of the test: in its trial, or in its file by the clock."""
     name = "windows"
     if "start_s" not in test or window_s is None:
         return Check(name, True, 0, True, "times of windows are not known; trials are compared")
     # Only sessions that stand on both sides can overlap.
-    session = ["corpus", "subject", "session"]
-    tested = _distinct(_trials_of(test), session)
-    present = [tested.merge(_distinct(_trials_of(table), session), on=session) for table in seen]
-    seen = [table for table, both in zip(seen, present, strict=True) if len(both)]
-    common = pd.concat(present).drop_duplicates()
-    if not len(common):
+    tested = _names(trials["test"], _TRIAL[:3]).keys()
+    near = [t for role, t in seen.items() if tested & _names(trials[role], _TRIAL[:3]).keys()]
+    if not near:
         return Check(name, True, 0, True, f"none of {len(test)} tested windows overlaps a seen one")
-    train = pd.concat(seen, ignore_index=True)
-    both = pd.concat([train.assign(_test=False), test.assign(_test=True)], ignore_index=True)
-    both = both.merge(common, on=session)
-    onset = both["onset_s"].to_numpy(dtype=np.float64) if "onset_s" in both else np.nan
+    columns = [n for n in (*_TRIAL, "file", "onset_s", "start_s") if n in test]
+    both = pd.concat(
+        [test[columns], *(t.reindex(columns=columns) for t in near)], ignore_index=True
+    )
+    is_test = np.arange(len(both)) < len(test)
+    by_trial, first, _ = first_windows(both)
+    by_session = pd.factorize(pd.MultiIndex.from_frame(both.iloc[first][_TRIAL[:3]]))[0][by_trial]
+    if "file" in both:
+        file = pd.factorize(both["file"])[0] + 1
+        by_session = np.unique(by_session * (file.max() + 1) + file, return_inverse=True)[1]
     # Trials share a clock where the onsets of one file differ. Where they are all the same (SEED
     # keeps each trial as an array of its own, DEAP's preprocessed rows all start after 3 s), the
     # onset counts from the trial's own beginning.
-    place = [*session, "file"] if "file" in both else session
-    by_session = both.groupby(place, sort=False, dropna=False).ngroup().to_numpy()
-    onsets = pd.Series(np.broadcast_to(onset, len(both))).groupby(by_session)
-    differ = (onsets.transform("max") > onsets.transform("min")).to_numpy(dtype=bool)
-    clock = np.isfinite(onset) & differ
+    onset = np.full(len(both), np.nan)
+    if "onset_s" in both:
+        onset = both["onset_s"].to_numpy(dtype=np.float64)
+    timed = np.isfinite(onset)
+    latest, earliest = np.full((2, by_session.max() + 1), [[-np.inf], [np.inf]])
+    np.maximum.at(latest, by_session[timed], onset[timed])
+    np.minimum.at(earliest, by_session[timed], onset[timed])
+    clock = timed & (latest > earliest)[by_session]
     # By the file's clock where there is one, else by the time inside the trial.
-    by_trial = both.groupby([*session, "row"], sort=False).ngroup().to_numpy()
     start = both["start_s"].to_numpy(dtype=np.float64)
     start = np.where(clock, start + np.where(clock, onset, 0.0), start)
     group = np.where(clock, by_session, by_session.max() + 1 + by_trial)
     usable = np.isfinite(start)
-    is_test = both["_test"].to_numpy()
     count = _count_overlaps(
         group[usable & is_test],
         start[usable & is_test],
@@ -331,7 +334,7 @@ def seen_by_records(
     if "id" not in test:
         return Check(name, True, 0, required, "identifiers of windows are not stored")
     fitted = np.concatenate([record.ids for record in records])
-    count = int(np.isin(test["id"].to_numpy(dtype=np.uint64), fitted).sum())
+    count = int(found_in(test["id"].to_numpy(dtype=np.uint64), fitted).sum())
     blind = [record for record in records if record.n_rows and not len(record.ids)]
     detail = f"{count} of {len(test)} tested windows were seen by one of {len(records)} {what}s"
     if blind:
