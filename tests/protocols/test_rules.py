@@ -11,6 +11,7 @@ from affectrum.protocols import SPLITS
 from affectrum.protocols.rules import (
     Rule,
     by_rule,
+    others_by_rule,
     parse_rule,
     published_rule,
     roles_by_rule,
@@ -66,6 +67,46 @@ def test_by_rule_makes_one_fold_of_the_target_and_takes_all_of_the_source():
     only = by_rule(None, TABLE, np.array([0, 1, 2, -1] * 3), "mine", subjects=[4])
     assert (only.train.tolist(), only.test.tolist(), only.subjects) == ([], [6], (4,))
     assert only.calibration.tolist() == [0, 4, 8]
+
+
+def test_nobody_is_trained_on_by_others_by_rule():
+    kinds = np.array([0, 1, 2, -1] * 3)
+    source = TABLE.iloc[:2].assign(corpus="B")
+    first, second, third = others_by_rule(source, TABLE, kinds, "mine")
+    assert first.calibration.tolist() == [4, 8]
+    assert first.validation.tolist() == [5, 9]
+    assert first.test.tolist() == [2]
+    assert first.train.tolist() == [0, 1]
+    assert (second.calibration.tolist(), second.test.tolist()) == ([0, 8], [6])
+    assert [s.id for s in (first, second, third)] == ["A/mine/1", "A/mine/4", "A/mine/9"]
+    # without a rule, all of the others' trials train and all of one's own are tested
+    (only,) = others_by_rule(None, TABLE, None, "each", subjects=[4])
+    assert only.calibration.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert (only.test.tolist(), only.validation.tolist()) == ([4, 5, 6, 7], [])
+    with pytest.raises(ProtocolError, match=r"subjects \[5\] are not tested"):
+        others_by_rule(None, TABLE, kinds, "mine", subjects=[5])
+    with pytest.raises(ProtocolError, match="more than one subject"):
+        others_by_rule(None, TABLE.iloc[:4], None, "each")
+
+
+def test_rules_of_other_subjects_are_read():
+    rule = parse_rule(" SEED-Sessions,  other subjects", "SEED")
+    assert (rule.name, rule.unit, rule.sizes) == (
+        "seed-sessions, other subjects",
+        "sessions",
+        (1, 1, 1),
+    )
+    assert (rule.exact, rule.others) == (True, True)
+    assert rule.promises == ("sessions", "subjects")
+    assert parse_rule("trials:5/5/5, other subjects", "A").promises == ("subjects",)
+    assert parse_rule("trials:5/5/5", "A").promises == ()
+    assert parse_rule("subjects:1/1", "A").promises == ("subjects",)
+    each = parse_rule("leave-one-subject-out", "A")
+    assert (each.sizes, each.others, each.promises) == (None, True, ("subjects",))
+    with pytest.raises(ProtocolError, match="as it is"):
+        parse_rule("faced-subjects, other subjects", "FACED")
+    with pytest.raises(ProtocolError, match="is not known"):
+        parse_rule("trials:5/5/5, others", "A")
 
 
 def test_within_by_rule_divides_each_subject():

@@ -460,6 +460,6 @@ def _name(options: _Options, split: str | None) -> str:
 
 def _promises(options: _Options, rule: Rule | str | None) -> tuple[str, ...]:
     """Units that no granted window of the target shares with the test."""
-    if isinstance(rule, Rule) and rule.unit != "trials":
-        return (rule.unit,)
+    if isinstance(rule, Rule) and rule.promises:
+        return rule.promises
     return ("subjects",) if options.target_use == "others" else ()

@@ -18,6 +18,7 @@ from affectrum.protocols.index import CorpusIndex
 from affectrum.protocols.rules import (
     Rule,
     by_rule,
+    others_by_rule,
     own_split,
     parse_rule,
     published_rule,
@@ -79,6 +80,8 @@ class Plan:
     # True: `validation` points into the source's trials (held-out subjects)
     validation_from_source: bool = False
     rows: dict[str, NDArray[np.int64]] | None = None
+    # A rule that says nothing of validation: subjects of the training split may be held out.
+    hold_out: bool = False
 
 
 def takes_first_trials(base: str, target_use: str | None, rule: Rule | str | None) -> bool:
@@ -138,11 +141,12 @@ def choose_rule(base: str, split: str | None, k: int | None, corpus: str) -> Rul
     if split.strip().casefold() == "own":
         raise ProtocolError("Under 'within-subject' split='own' is the protocol 'own-split'.")
     rule = parse_rule(split, corpus)
-    if rule.unit != "trials":
-        instead = {"sessions": "cross-session", "subjects": "leave-one-subject-out"}[rule.unit]
+    if rule.unit != "trials" or rule.others:
+        unit = "subjects" if rule.others else rule.unit
+        instead = {"sessions": "cross-session", "subjects": "leave-one-subject-out"}[unit]
         raise ProtocolError(
             f"'within-subject' divides the trials of each session; split={split!r} divides "
-            f"{rule.unit}. Use {instead!r} or 'pretrain-finetune'."
+            f"{unit}. Use {instead!r} or 'pretrain-finetune'."
         )
     return rule
 
@@ -168,10 +172,17 @@ def make_splits(
         roles = roles[target.kept_in_sessions]
         if base == "within-subject":
             found = within_by_rule(trials, roles, rule.name, subjects=subjects)
+        elif rule.others:
+            other = None if source is None else source.kept_trials
+            chosen = None if rule.sizes is None else roles
+            found = others_by_rule(other, trials, chosen, rule.name, subjects=subjects)
         else:
             other = None if source is None else source.kept_trials
             found = [by_rule(other, trials, roles, rule.name, subjects=subjects)]
-        return [Plan(replace(split, notes=(*split.notes, *notes))) for split in found]
+        return [
+            Plan(replace(split, notes=(*split.notes, *notes)), hold_out=rule.sizes is None)
+            for split in found
+        ]
     if base == "within-subject":
         found = splitters.within_subject(trials, int(k or 0), subjects=subjects)
     elif base == "leave-one-subject-out":
@@ -260,6 +271,10 @@ def with_validation(
         return plan
     if len(split.validation):
         return plan
+    if plan.hold_out:
+        rng = np.random.default_rng(derive(seed, "validation subjects"))
+        kept, held = hold_out_subjects(target.kept_trials, split.calibration, rng)
+        return replace(plan, split=replace(split, calibration=kept, validation=held))
     if base == "pretrain-finetune":
         raise ProtocolError(
             f"selection='validation' needs a validation split, which {split.id} lacks. Write three "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from affectrum.protocols.splits import TrialSplit
 __all__ = [
     "Rule",
     "by_rule",
+    "others_by_rule",
     "own_split",
     "parse_rule",
     "published_rule",
@@ -26,6 +27,10 @@ __all__ = [
 ]
 
 UNITS = ("subjects", "trials", "sessions")
+
+# Each subject in turn is tested on everybody else; alone, or after the name of another rule.
+_LEFT_OUT = "leave-one-subject-out"
+_OTHERS = "other subjects"
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,22 @@ class Rule:
         Numbers for training, validation (may be 0) and test.
     exact : bool
         Whether there must be exactly that many: published splits are of a whole corpus.
+    others : bool
+        One fold per tested subject, in which nobody else is tested and the subject's own trials
+        neither train nor validate. Without `sizes` all trials of the others train.
     """
 
     name: str
     unit: str
-    sizes: tuple[int, int, int]
+    sizes: tuple[int, int, int] | None
     exact: bool = False
+    others: bool = False
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """Units that no granted window of the target shares with the test."""
+        units = [] if self.unit == "trials" else [self.unit]
+        return tuple(dict.fromkeys([*units, "subjects"] if self.others else units))
 
 
 def parse_rule(text: str, corpus: str) -> Rule:
@@ -56,7 +71,8 @@ def parse_rule(text: str, corpus: str) -> Rule:
     Parameters
     ----------
     text : str
-        A name of `SPLITS`, or ``"unit:train/validation/test"`` (``"unit:train/test"``).
+        A name of `SPLITS`, or ``"unit:train/validation/test"`` (``"unit:train/test"``); either may
+        be followed by ``", other subjects"``. Or ``"leave-one-subject-out"``.
     corpus : str
         The corpus to split, which a published split has to be of.
 
@@ -71,6 +87,17 @@ def parse_rule(text: str, corpus: str) -> Rule:
         If the text is neither, or the split is another corpus's.
     """
     written = str(text).strip().casefold()
+    if written == _LEFT_OUT:
+        return Rule(written, "subjects", None, others=True)
+    first, comma, rest = written.partition(",")
+    if comma and rest.strip() == _OTHERS:
+        found = parse_rule(first, corpus)
+        if found.unit == "subjects":
+            raise ProtocolError(
+                f"split={text!r}: nobody is on both sides of split {found.name!r} as it is. Use "
+                f"it alone, or split={_LEFT_OUT!r}."
+            )
+        return replace(found, name=f"{found.name}, {_OTHERS}", others=True)
     if written in SPLITS:
         whose, rule, _ = SPLITS[written]
         if fold_name(whose) != fold_name(corpus):
@@ -83,11 +110,12 @@ def parse_rule(text: str, corpus: str) -> Rule:
     unit, colon, numbers = written.partition(":")
     parts = [part.strip() for part in numbers.split("/")]
     if unit not in UNITS or not colon or not all(part.isdecimal() for part in parts):
-        known = (*SPLITS, *(f"{name}:.../.../..." for name in UNITS), "own")
+        known = (*SPLITS, *(f"{name}:.../.../..." for name in UNITS), "own", _LEFT_OUT)
         raise ProtocolError(
             f"split={text!r} is not known. Published splits are {', '.join(map(repr, SPLITS))}; a "
             "rule counts units for training, validation and test: 'subjects:80/20/23', "
-            "'trials:5/5/5' (of each session), 'sessions:1/1/1'; 'own' reads the column 'split'."
+            "'trials:5/5/5' (of each session), 'sessions:1/1/1', each of the last two also with "
+            f"', {_OTHERS}'; {_LEFT_OUT!r} tests each subject once; 'own' reads the column 'split'."
             + did_you_mean(written, known)
         )
     sizes = [int(part) for part in parts]
@@ -131,7 +159,7 @@ def roles_by_rule(trials: pd.DataFrame, rule: Rule) -> tuple[NDArray[np.int64], 
     Returns
     -------
     roles : ndarray of int64, shape (n_trials,)
-        Roles.
+        Roles; none at all if the rule has no sizes.
     notes : tuple of str
         What to say about trials without a role.
 
@@ -140,6 +168,8 @@ def roles_by_rule(trials: pd.DataFrame, rule: Rule) -> tuple[NDArray[np.int64], 
     ProtocolError
         If there are too few units, or not as many as a published split is of.
     """
+    if rule.sizes is None:
+        return np.full(len(trials), -1, dtype=np.int64), ()
     if rule.unit == "trials":
         presentation_order(trials, np.arange(len(trials), dtype=np.int64))
         position = trials["trial"].to_numpy(dtype=np.int64) - 1
@@ -237,6 +267,71 @@ def by_rule(
         calibration=rows[0],
         validation=rows[1],
     )
+
+
+def others_by_rule(
+    source: pd.DataFrame | None,
+    target: pd.DataFrame,
+    roles: NDArray[np.int64] | None,
+    name: str,
+    *,
+    subjects: Sequence[int] | None = None,
+) -> list[TrialSplit]:
+    """Test each subject after training on the others. One fold per subject.
+
+    ::
+
+        leave-one-subject-out, subject 2      sessions:1/1/1, other subjects, subject 2
+        subject 1  [x x x x x x x x x]        subject 1  [x x x][v v v][     ]
+        subject 2  [? ? ? ? ? ? ? ? ?]        subject 2  [     ][     ][? ? ?]
+        subject 3  [x x x x x x x x x]        subject 3  [x x x][v v v][     ]
+
+    Parameters
+    ----------
+    source : DataFrame or None
+        Trials of the source corpora, which all pre-train; None without any.
+    target : DataFrame
+        Trials of the target that have a class.
+    roles : ndarray of int64 or None
+        Role of each of them, see `roles_by_rule`; None: all trials of the others train, all of the
+        subject's own are tested.
+    name : str
+        Name of the split.
+    subjects : sequence of int, optional
+        Test these subjects only.
+
+    Returns
+    -------
+    list of TrialSplit
+        Training trials of the target stand in `calibration`.
+
+    Raises
+    ------
+    ProtocolError
+        If there is nobody else, nothing to train or test, or a subject is not tested.
+    """
+    corpus = str(target["corpus"].iloc[0])
+    subject = target["subject"].to_numpy(dtype=np.int64)
+    tested = np.unique(subject if roles is None else subject[roles == 2])
+    if len(np.unique(subject)) < 2:
+        raise ProtocolError(f"Split {name!r} of {corpus} needs more than one subject.")
+    wanted = tested if subjects is None else np.array(sorted(subjects), dtype=np.int64)
+    missing = [int(number) for number in wanted if number not in tested]
+    if missing:
+        raise ProtocolError(
+            f"subjects {missing} are not tested by split {name!r} of {corpus}, which tests "
+            f"{tested.tolist()}."
+        )
+    splits = []
+    for number in wanted:
+        own = subject == number
+        if roles is None:
+            mine = np.where(own, 2, 0)
+        else:
+            mine = np.where(own == (roles == 2), roles, -1)
+        part = by_rule(source, target, mine.astype(np.int64), name)
+        splits.append(replace(part, id=f"{corpus}/{name}/{number}"))
+    return splits
 
 
 def within_by_rule(
