@@ -283,37 +283,33 @@ def _contrast(
         raise ConfigError(f"'chunk' counts anchors, at least 1, or is None; received {chunk!r}.")
     with torch.autocast(device_type=z.device.type, enabled=False):
         z = z.to(_computed_in(z))
-        if chunk is None or chunk >= len(z):
-            losses, _ = _anchors(z, z, 0, weigh, temperature)
-            return losses.mean()
-        loss: torch.Tensor = _InChunks.apply(  # type: ignore[no-untyped-call]
-            z, weigh, temperature, chunk
+        loss: torch.Tensor = _Contrast.apply(  # type: ignore[no-untyped-call]
+            z, weigh, temperature, len(z) if chunk is None else chunk
         )
         return loss
 
 
 def _anchors(
     own: torch.Tensor, z: torch.Tensor, start: int, weigh: _Weigh, temperature: float
-) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-    """Loss of some anchors; also what its gradient is made of: probabilities and shares."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum of some anchors' losses, and its derivatives by their similarities / temperature."""
     logits = own @ z.T / temperature
     weights = weigh(start, start + len(own))
-    itself = torch.arange(len(own), device=z.device)
-    weights[itself, itself + start] = 0
-    others = logits.clone()
-    others[itself, itself + start] = float("-inf")
-    normaliser = torch.logsumexp(others, dim=1)
+    row = torch.arange(len(own), device=z.device)
+    weights[row, row + start] = 0
     total = weights.sum(dim=1)
-    has_positive = (total > _NO_POSITIVE).to(z.dtype)
-    shares = weights * (has_positive / total.clamp(min=_NO_POSITIVE))[:, None]
-    losses = normaliser * has_positive - (shares * logits).sum(dim=1)
-    with torch.no_grad():
-        probabilities = torch.exp(others - normaliser[:, None]).mul_(has_positive[:, None])
-    return losses, (probabilities, shares)
+    counted = (total > _NO_POSITIVE).to(z.dtype)
+    shares = weights.mul_((counted / total.clamp(min=_NO_POSITIVE))[:, None])
+    attracted = (shares * logits).sum(dim=1)
+    logits[row, row + start] = float("-inf")  # nobody is their own negative
+    normaliser = torch.logsumexp(logits, dim=1)
+    probabilities = logits.sub_(normaliser[:, None]).exp_()
+    slopes = probabilities.mul_(counted[:, None]).sub_(shares)
+    return (normaliser * counted - attracted).sum(), slopes
 
 
-class _InChunks(torch.autograd.Function):
-    """The loss by blocks of anchors; the gradient is computed along with it, block by block."""
+class _Contrast(torch.autograd.Function):
+    """The loss by blocks of anchors, and its gradient along with it: a block is used and let go."""
 
     @staticmethod
     def forward(
@@ -324,12 +320,12 @@ class _InChunks(torch.autograd.Function):
         gradient = torch.zeros_like(z) if ctx.needs_input_grad[0] else None
         for start in range(0, n, chunk):
             own = z[start : start + chunk]
-            losses, (probabilities, shares) = _anchors(own, z, start, weigh, temperature)
-            total += losses.sum()
+            losses, slopes = _anchors(own, z, start, weigh, temperature)
+            total += losses
             if gradient is not None:
-                by_logit = probabilities.sub_(shares).div_(n * temperature)
-                gradient[start : start + chunk] += by_logit @ z
-                gradient.addmm_(by_logit.T, own)
+                slopes /= n * temperature
+                gradient[start : start + chunk] += slopes @ z
+                gradient.addmm_(slopes.T, own)
         ctx.save_for_backward(gradient)
         return total / n
 
