@@ -215,6 +215,9 @@ class Method(ABC):
     needs_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Groups of grants, one of which must be granted whole."""
 
+    kinds: ClassVar[tuple[str, ...]] = ()
+    """Kinds of windows it learns from (`affectrum.windows.KINDS`); empty: whatever has numbers."""
+
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"strict": {}}
     """Preset name to the parameters it sets; ``"strict"`` always exists and is the default."""
     transfers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
