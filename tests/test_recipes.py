@@ -20,6 +20,8 @@ OTHER = {
     "notch_hz": 50.0,
     "causal": True,
     "sfreq": 128.0,
+    "resample_rates": {1000.0: 200.0},
+    "ica": "fastica",
     "bands": "seed",
     "window_s": 2.0,
     "step_s": 0.5,

@@ -2,7 +2,8 @@
 
 Order of the steps (docs: "Making corpora comparable"): common electrode set, average reference
 over that set, filtering, resampling, windows, features, smoothing. Any other order lets the
-density of a cap or the filter of a vendor leak into the features.
+density of a cap or the filter of a vendor leak into the features. Where a recipe removes eye
+movements by independent components, this comes after filtering and before the reference.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from affectrum.signals import (
     count_windows,
     mark_artefacts,
     notch,
+    remove_eye_components,
     resample,
     segment,
     window_samples,
@@ -141,8 +143,11 @@ def process(x: NDArray[Any], channels: Sequence[str], sfreq: float, recipe: Reci
             f"The trial has shape {signal.shape}; expected ({len(names)}, n_samples), one row for "
             "each of the electrodes named."
         )
-    plan = harmonisation(names, recipe.electrode_names(), recipe.how, recipe.reference)
-    rate = recipe.sfreq or float(sfreq)
+    wanted = recipe.electrode_names(names)
+    # Components are looked for before the electrodes are referenced to each other.
+    reference = "none" if recipe.ica != "none" else recipe.reference
+    plan = harmonisation(names, wanted, recipe.how, reference)
+    rate = recipe.rate_of(sfreq)
     if count_windows(signal.shape[1], sfreq, recipe.window_s, recipe.step_s) == 0:
         return _nothing(recipe, plan, signal, rate)
     signal = signal.astype(np.float64, copy=False)
@@ -155,8 +160,12 @@ def process(x: NDArray[Any], channels: Sequence[str], sfreq: float, recipe: Reci
         common = bandpass(common, sfreq, low, high, order=recipe.filter_order, causal=recipe.causal)
     if recipe.notch_hz is not None:
         common = notch(common, sfreq, recipe.notch_hz, causal=recipe.causal)
-    if recipe.sfreq is not None and recipe.sfreq != sfreq:
-        common = resample(common, sfreq, recipe.sfreq)
+    if recipe.ica != "none":
+        common = remove_eye_components(common, wanted, sfreq)
+        if recipe.reference == "average":
+            common = common - common.mean(axis=0)
+    if rate != sfreq:
+        common = resample(common, sfreq, rate)
     start_s = window_starts(common.shape[1], rate, recipe.window_s, recipe.step_s)
     if len(start_s) == 0:
         return _nothing(recipe, plan, signal, rate)
@@ -218,7 +227,7 @@ def process_shipped(
         If the number of bands is not the recipe's.
     """
     names = tuple(channels)
-    wanted = recipe.electrode_names()
+    wanted = recipe.electrode_names(names)
     missing = [name for name in wanted if name not in names]
     if missing:
         raise ElectrodeError(

@@ -60,7 +60,8 @@ class TaskPlan(Strict):
     source: str | tuple[str, ...] | None = None
     classes: str | tuple[str, ...] = "valence3"
     source_classes: str | tuple[str, ...] | None = None
-    source_labels: bool = True
+    source_labels: bool | Literal["plane"] = True
+    va_table: str | dict[str, tuple[float, float]] | None = None
     recipe: str = "de62"
     source_recipe: str | None = None
     protocol: str = "cross-corpus/calibrated"

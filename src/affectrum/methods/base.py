@@ -215,6 +215,9 @@ class Method(ABC):
     needs_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Groups of grants, one of which must be granted whole."""
 
+    takes_several_shapes: ClassVar[bool] = False
+    """Whether it reads `Access.source_parts`, whose electrodes, rates and lengths may differ."""
+
     kinds: ClassVar[tuple[str, ...]] = ()
     """Kinds of windows it learns from (`affectrum.windows.KINDS`); empty: whatever has numbers."""
 
@@ -399,10 +402,12 @@ class Method(ABC):
     @classmethod
     def missing_grants(cls, grants: Iterable[str]) -> tuple[str, ...]:
         """Return what is missing among `grants`, empty if the method can run."""
+        from affectrum.protocols.catalogue import is_granted
+
         granted = tuple(grants)
-        missing = [need for need in cls.needs if need not in granted]
+        missing = [need for need in cls.needs if not is_granted(need, granted)]
         if cls.needs_one_of and not any(
-            all(need in granted for need in group) for group in cls.needs_one_of
+            all(is_granted(need, granted) for need in group) for group in cls.needs_one_of
         ):
             missing.append(" or ".join(" with ".join(group) for group in cls.needs_one_of))
         return tuple(missing)
@@ -430,7 +435,12 @@ class Method(ABC):
         AccessError
             Naming what is missing and which protocol would do.
         """
-        access.require(self.needs, self.name)
+        if self.takes_several_shapes:
+            access.require(self.needs, self.name, takes_several_shapes=True)
+        else:
+            access.require(self.needs, self.name)
+            if getattr(access, "source_parts", ()):
+                access.require_one_shape(self.name)
         missing = self.missing_grants(access.grants)
         if missing:
             raise AccessError(

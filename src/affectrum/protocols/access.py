@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectrum.errors import AccessError, ConfigError
-from affectrum.protocols.catalogue import GRANTS, PROTOCOLS
+from affectrum.protocols.catalogue import GRANTS, PROTOCOLS, is_granted
 from affectrum.protocols.identity import content_hashes, neutral_rows, row_ids
 
 if TYPE_CHECKING:
@@ -53,26 +53,14 @@ def hide(windows: Windows) -> Windows:
     Windows
         The same values with the remaining columns.
     """
-    from affectrum.windows import Windows
+    from affectrum.windows.lazy import detached
 
     table = windows.table
     shown = table[[name for name in table.columns if name in _open_columns()]]
     shown = shown.reset_index(drop=True)
     if "row" in shown and len(shown):
         shown = shown.assign(row=neutral_rows(table))
-    # pandas carries a table's own notes along
-    shown.attrs = {}
-    return Windows(
-        windows.x,
-        shown,
-        kind=windows.kind,
-        channels=windows.channels,
-        sfreq=windows.sfreq,
-        bands=windows.bands,
-        recipe=windows.recipe,
-        corpus=windows.corpus,
-        mask=windows.mask,
-    )
+    return detached(windows.with_table(shown))
 
 
 def _open_columns() -> frozenset[str]:
@@ -93,12 +81,21 @@ class Grant:
         n windows; their table has label and stimulus columns only if `y` is given.
     y : ndarray of int64, shape (n,), or None
         Class index per window, or None where labels are not granted.
+    va : ndarray of float64, shape (n, 2), or None
+        Valence and arousal per window on the plane (-1..1), NaN where not known; None where they
+        are not granted. They may be granted without `y`.
     """
 
     windows: Windows
     y: NDArray[np.int64] | None = None
+    va: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        if self.va is not None and np.shape(self.va) != (len(self.windows), 2):
+            raise ConfigError(
+                f"A grant has {len(self.windows)} windows but valence and arousal of shape "
+                f"{np.shape(self.va)}; expected ({len(self.windows)}, 2)."
+            )
         if self.y is None:
             if not set(self.windows.table.columns) <= _open_columns():
                 object.__setattr__(self, "windows", hide(self.windows))
@@ -114,6 +111,8 @@ class Grant:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the values, their identity and the labels; the same in every process."""
+        from affectrum.windows.lazy import stored
+
         windows = self.windows
         digest = hashlib.sha256()
         header = (
@@ -124,10 +123,36 @@ class Grant:
             windows.shape,
         )
         digest.update(repr(header).encode())
-        digest.update(content_hashes(windows.x).tobytes())
+        digest.update(content_hashes(stored(windows)).tobytes())
         digest.update(row_ids(windows.table).tobytes())
         digest.update(b"no labels" if self.y is None else np.asarray(self.y, "<i8").tobytes())
+        if self.va is not None:
+            digest.update(b"plane" + np.asarray(self.va, "<f8").tobytes())
         return digest.hexdigest()[:32]
+
+    @property
+    def has_plane(self) -> bool:
+        """Whether valence and arousal of at least one window are granted."""
+        return self.va is not None and bool(np.isfinite(self.va).all(axis=1).any())
+
+    @cached_property
+    def parts(self) -> tuple[Grant, ...]:
+        """The same corpus by corpus, in order of first appearance; nothing is copied or read."""
+        table = self.windows.table
+        corpus = table["corpus"].to_numpy() if "corpus" in table else np.zeros(0)
+        names = list(dict.fromkeys(corpus))
+        if len(names) < 2:
+            return (self,)
+        found = []
+        for name in names:
+            mine = np.flatnonzero(corpus == name)
+            windows = self.windows.select(mine)
+            windows.corpus = str(name)
+            y, va = self.y, self.va
+            found.append(
+                Grant(windows, None if y is None else y[mine], None if va is None else va[mine])
+            )
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -142,7 +167,8 @@ class Access:
         Classes of the target's task; `calibration.y` and `validation.y` index these.
     source : Grant or None
         The training corpora, or the training subjects and trials of the same corpus. Folds whose
-        source is the same share one object.
+        source is the same share one object. None too where the corpora of the task differ in
+        electrodes, rate or length: see `source_parts`.
     source_classes : tuple of str or None
         Classes that `source.y` indexes; None: the same as `classes`.
     calibration : Grant or None
@@ -153,6 +179,9 @@ class Access:
         Held-out trials or subjects of the training side, only if selection is "validation".
     seed : int
         Seed of the run.
+    source_parts : tuple of Grant
+        The source, one grant per corpus, each with its own electrodes, rate and length; where
+        `source` is given, it is what these are made of.
     """
 
     protocol: str
@@ -163,13 +192,23 @@ class Access:
     unlabelled: Grant | None = None
     validation: Grant | None = None
     seed: int = 0
+    source_parts: tuple[Grant, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A changed source never keeps the parts of another one.
+        if self.source is not None:
+            object.__setattr__(self, "source_parts", self.source.parts)
 
     @property
     def grants(self) -> tuple[str, ...]:
         """What is granted, of `affectrum.protocols.GRANTS`."""
+        parts = self.source_parts
+        labelled = bool(parts) and all(part.y is not None for part in parts)
         held = {
-            "source_signals": self.source is not None,
-            "source_labels": self.source is not None and self.source.y is not None,
+            "source_signals": bool(parts),
+            "source_labels": labelled,
+            # labels say more than that
+            "source_plane": not labelled and any(part.has_plane for part in parts),
             "calibration_signals": self.calibration is not None,
             "calibration_labels": self.calibration is not None and self.calibration.y is not None,
             "target_unlabelled": self.unlabelled is not None,
@@ -182,7 +221,9 @@ class Access:
         """Whether the source's labels are classes of the target's task."""
         return self.source_classes is None or tuple(self.source_classes) == tuple(self.classes)
 
-    def require(self, needs: Iterable[str], method: str) -> None:
+    def require(
+        self, needs: Iterable[str], method: str, *, takes_several_shapes: bool = False
+    ) -> None:
         """Refuse, before any training, a method that needs more than is granted.
 
         Parameters
@@ -191,6 +232,8 @@ class Access:
             Names of grants.
         method : str
             The method's name, for the message.
+        takes_several_shapes : bool
+            Whether it reads `source_parts`; else a source must be of one shape.
 
         Raises
         ------
@@ -206,14 +249,25 @@ class Access:
                 f"Method {method!r} asks for unknown grants {unknown}; grants are "
                 f"{', '.join(GRANTS)}."
             )
-        missing = [need for need in wanted if need not in self.grants]
+        if not takes_several_shapes and any(need.startswith("source_") for need in wanted):
+            self.require_one_shape(method)
+        missing = [need for need in wanted if not is_granted(need, self.grants)]
+        if "source_plane" in wanted and not any(part.has_plane for part in self.source_parts):
+            missing = list(dict.fromkeys([*missing, "source_plane"]))
         if not missing:
             return
         core = [need for need in wanted if need != "validation"]
         would_do = [
-            info.id for info in PROTOCOLS.values() if all(need in info.grants for need in core)
+            info.id
+            for info in PROTOCOLS.values()
+            if all(is_granted(need, info.grants) for need in core)
         ]
         hints = []
+        if "source_plane" in missing:
+            hints.append(
+                "give the source's trials valence and arousal (columns of the trial table, or "
+                "va_table=...)"
+            )
         if "validation" in missing:
             hints.append("pass selection='validation' to make_folds")
         if any(need != "validation" for need in missing):
@@ -227,6 +281,32 @@ class Access:
             f"not grant (it grants {', '.join(self.grants) or 'nothing'}). "
             f"To run it, {' and '.join(hints)}."
         )
+
+    def require_one_shape(self, method: str) -> None:
+        """Refuse a method that reads windows of one shape where the corpora's differ.
+
+        Parameters
+        ----------
+        method : str
+            The method's name, for the message.
+
+        Raises
+        ------
+        AccessError
+            If the source is granted in parts only.
+        """
+        if self.source is None and self.source_parts:
+            shapes = "; ".join(
+                f"{part.windows.corpus} {part.windows.shape[1]} electrodes x "
+                f"{part.windows.shape[2]} samples"
+                for part in self.source_parts
+            )
+            raise AccessError(
+                f"Method {method!r} reads windows of one shape, and the corpora of this task "
+                f"differ ({shapes}; the target may differ too). Prepare them with a recipe of one "
+                "electrode set, rate and length (such as 'raw32'), or use a method that takes "
+                "several, such as 'emod'."
+            )
 
     def fingerprint(self, role: str) -> str:
         """Digest of one grant, equal for equal grants in every fold, process and session.
@@ -248,6 +328,11 @@ class Access:
         if role not in _ROLES:
             raise ConfigError(f"Unknown role {role!r}; roles are {', '.join(_ROLES)}.")
         grant: Grant | None = getattr(self, role)
+        if grant is None and role == "source" and self.source_parts:
+            prints = [part.fingerprint for part in self.source_parts]
+            labelled = any(part.y is not None for part in self.source_parts)
+            text = repr((role, (self.source_classes or self.classes) if labelled else None, prints))
+            return hashlib.sha256(text.encode()).hexdigest()[:32]
         if grant is None:
             raise AccessError(f"Protocol {self.protocol!r} grants no {role} windows.")
         classes = (self.source_classes or self.classes) if role == "source" else self.classes

@@ -20,6 +20,7 @@ from affectrum.protocols.foldset import FoldSet
 from affectrum.protocols.identity import separate_corpora, trial_codes
 from affectrum.protocols.index import CorpusIndex, check_alike, join_corpora
 from affectrum.protocols.labelling import choose_labels
+from affectrum.protocols.plane import TableLike
 from affectrum.protocols.planning import (
     DEFAULT_SHOTS,
     Plan,
@@ -47,7 +48,8 @@ def make_folds(
     target: str | None = None,
     classes: str | Sequence[str] | Scheme = "valence3",
     source_classes: str | Sequence[str] | Scheme | None = None,
-    source_labels: bool = True,
+    source_labels: bool | str = True,
+    va_table: TableLike | None = None,
     calibration_trials: int | None = None,
     test_after: int | None = None,
     target_use: str | None = None,
@@ -70,7 +72,10 @@ def make_folds(
     Parameters
     ----------
     windows : Windows or sequence of Windows
-        One entry per corpus, all made with one recipe; joined ones are taken apart again.
+        One entry per corpus, all made with one recipe; joined ones are taken apart again. Signals
+        (kind "raw") of one recipe may differ in electrodes, rate and length between corpora, and
+        under "pretrain-finetune" also in the recipe; a method then sees `Access.source_parts`, and
+        nothing is scaled.
     protocol : str
         An id of `PROTOCOLS` (see `describe` or ``affectrum protocols``).
     source : str or sequence of str, optional
@@ -86,8 +91,13 @@ def make_folds(
         `emotion`. Trials without a class are left out and counted in the notes.
     source_classes : str, sequence of str, or ClassScheme, optional
         The source's own classes, for transfers between different tasks. Default: `classes`.
-    source_labels : bool
-        False withholds the source's labels; all of its trials are then kept.
+    source_labels : bool or "plane"
+        False withholds the source's labels; all of its trials are then kept. "plane" shows their
+        valence and arousal alone: no classes are needed.
+    va_table : str, VATable, or mapping of str to (float, float), optional
+        What places emotion words on the valence-arousal plane: a name of `affectrum.affect.TABLES`
+        or ``{word: (valence, arousal)}`` on -1..1; ratings need none. Default: the columns
+        `valence` and `arousal` of the windows' table.
     calibration_trials : int, optional
         First trials that calibrate (protocols that end in "/calibrated"), from which shots are
         taken ("few-shot"), that are seen without labels (``target_use="calibration"``) or train
@@ -114,7 +124,7 @@ def make_folds(
         Sessions to use. Default: all; the target's first one for "cross-corpus/calibrated",
         whose calibration is the beginning of a session.
     scaling : str, optional
-        A name of `SCALING_SCOPES`. Default: the protocol's.
+        A name of `SCALING_SCOPES`. Default: the protocol's; "none" where corpora differ in shape.
     scaler : {"standard", "minmax", "robust", "none"}
         Kind of scaler.
     stimulus_disjoint : {"clip", "film", "series"}, optional
@@ -154,6 +164,7 @@ def make_folds(
             classes=classes,
             source_classes=source_classes,
             source_labels=source_labels,
+            va_table=va_table,
             calibration_trials=calibration_trials,
             test_after=test_after,
             target_use=target_use,
@@ -182,7 +193,8 @@ def plan_folds(
     target: str | None = None,
     classes: str | Sequence[str] | Scheme = "valence3",
     source_classes: str | Sequence[str] | Scheme | None = None,
-    source_labels: bool = True,
+    source_labels: bool | str = True,
+    va_table: TableLike | None = None,
     calibration_trials: int | None = None,
     test_after: int | None = None,
     target_use: str | None = None,
@@ -214,6 +226,7 @@ def plan_folds(
         classes=classes,
         source_classes=source_classes,
         source_labels=source_labels,
+        va_table=va_table,
         calibration_trials=calibration_trials,
         test_after=test_after,
         target_use=target_use,
@@ -230,6 +243,7 @@ def plan_folds(
         selection=selection,
         subjects=subjects,
         seed=int(seed),
+        scaling_given=scaling is not None,
     )
     options = _checked(options)
     parts = separate_corpora(windows)
@@ -253,7 +267,8 @@ class _Options:
     source: list[str] | None
     classes: str | Sequence[str] | Scheme
     source_classes: str | Sequence[str] | Scheme | None
-    source_labels: bool
+    source_labels: bool | str
+    va_table: TableLike | None
     calibration_trials: int | None
     test_after: int | None
     target_use: str | None
@@ -270,6 +285,7 @@ class _Options:
     selection: str
     subjects: Sequence[int] | None
     seed: int
+    scaling_given: bool
 
 
 def _checked(options: _Options) -> _Options:
@@ -284,8 +300,14 @@ def _checked(options: _Options) -> _Options:
     given = [name for name in optional if getattr(options, name) is not None]
     given += ["source_sessions"] if options.source_sessions is not None else []
     given += ["source_classes"] if options.source_classes is not None else []
-    given += [] if options.source_labels else ["source_labels"]
-    faults = check_options(base, given)
+    given += [] if options.source_labels is True else ["source_labels"]
+    if options.source_labels not in (True, False, "plane"):
+        faults_of_labels = [
+            f"source_labels is {options.source_labels!r}; allowed are True, False and 'plane'"
+        ]
+    else:
+        faults_of_labels = []
+    faults = faults_of_labels + check_options(base, given)
     if "source_sessions" in given and "source" not in info.options:
         faults.append("use target_sessions")
     if info.mode == "zero-shot" and {"source_classes", "source_labels"} & set(given):
@@ -321,7 +343,9 @@ def _plan_target(
     """Plan the folds of one target."""
     base = options.base
     target_part, source_parts = choose_corpora(parts, base, options.source, target, options.labs)
-    check_alike([target_part, *source_parts])
+    alike = check_alike([target_part, *source_parts], own_recipes=base == "pretrain-finetune")
+    if not alike:
+        options = _unscaled(options, [target_part, *source_parts])
     rule = choose_rule(base, options.split, options.calibration_trials, target_part.corpus)
     takes_first = takes_first_trials(base, options.target_use, rule)
     if not takes_first and options.test_after is not None:
@@ -332,11 +356,13 @@ def _plan_target(
     sessions = options.target_sessions
     if sessions is None and takes_first and base != "within-subject":
         sessions = [int(target_part.table["session"].min())]
-    target_index = CorpusIndex(target_part, scheme, sessions)
+    target_index = CorpusIndex(target_part, scheme, sessions, va_table=options.va_table)
     source_index: CorpusIndex | None = target_index
     if source_parts:
-        read = (own_scheme or scheme) if options.source_labels else None
-        source_index = _index_sources(source_parts, read, options.source_sessions)
+        read = (own_scheme or scheme) if options.source_labels is True else None
+        source_index = _index_sources(source_parts, read, options, alike=alike)
+        if options.source_labels == "plane":
+            source_index.require_plane()
     elif base == "pretrain-finetune":
         source_index = None
         if options.scaling in ("source", "causal"):
@@ -376,11 +402,17 @@ def _plan_target(
             target_use=options.target_use,
         )
     if options.selection == "validation":
-        same = options.source_labels and not different
+        same = options.source_labels is True and not different
         plans = [
             with_validation(plan, base, source_index, target_index, options.seed, same_labels=same)
             for plan in plans
         ]
+        if not alike and any(plan.validation_from_source for plan in plans):
+            raise ProtocolError(
+                f"selection='validation' under {base!r} holds out subjects of the source, whose "
+                "corpora differ in electrodes, rate or length from the target. Use "
+                "selection='last', or one electrode set, rate and length."
+            )
     split = rule.name if isinstance(rule, Rule) else rule
     task = Task(
         base=base,
@@ -404,6 +436,7 @@ def _plan_target(
         split=split,
         labels=options.labels,
         promises=_promises(options, rule),
+        alike=alike,
     )
     return [(task, plan) for plan in plans]
 
@@ -420,12 +453,26 @@ def _schemes(options: _Options, parts: Sequence[Windows]) -> tuple[Scheme, Schem
     return scheme, own
 
 
+def _unscaled(options: _Options, parts: Sequence[Windows]) -> _Options:
+    """Refuse scalers where corpora differ in shape: no scaler fits them all."""
+    if options.scaler == "none" or options.scaling == "none" or not options.scaling_given:
+        return replace(options, scaling="none")
+    shapes = "; ".join(f"{part.corpus} {part.shape[1]} x {part.shape[2]}" for part in parts)
+    raise ProtocolError(
+        f"scaling={options.scaling!r} can't be used: the windows differ in electrodes, rate or "
+        f"length ({shapes}), so that no scaler fits them all. Use scaling='none' (or leave it "
+        "out), or prepare all corpora at one electrode set, rate and length."
+    )
+
+
 def _index_sources(
-    parts: Sequence[Windows], scheme: Scheme | None, sessions: Sequence[int] | None
+    parts: Sequence[Windows], scheme: Scheme | None, options: _Options, *, alike: bool
 ) -> CorpusIndex:
     """Join the source corpora; if their labels can't fill the classes, name every one of them."""
+    sessions = options.source_sessions
     try:
-        return CorpusIndex(join_corpora(parts), scheme, sessions)
+        windows = join_corpora(parts) if alike else list(parts)
+        return CorpusIndex(windows, scheme, sessions, va_table=options.va_table)
     except LabelError:
         if scheme is None or len(parts) == 1:
             raise

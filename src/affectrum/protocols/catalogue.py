@@ -26,12 +26,15 @@ __all__ = [
     "check_options",
     "describe",
     "grants_of",
+    "is_granted",
 ]
 
-#: Everything that a protocol can grant to a method.
+#: Everything that a protocol can grant to a method. "source_plane" is valence and arousal of the
+#: source without classes (``source_labels="plane"``); "source_labels" includes it.
 GRANTS: tuple[str, ...] = (
     "source_signals",
     "source_labels",
+    "source_plane",
     "calibration_signals",
     "calibration_labels",
     "target_unlabelled",
@@ -155,6 +158,25 @@ def grants_of(protocol: str) -> tuple[str, ...]:
         If there is no such protocol.
     """
     return PROTOCOLS[base_protocol(protocol)].grants
+
+
+def is_granted(need: str, grants: Iterable[str]) -> bool:
+    """Tell whether something is among grants, or in one of them.
+
+    Parameters
+    ----------
+    need : str
+        One of `GRANTS`.
+    grants : iterable of str
+        What is granted.
+
+    Returns
+    -------
+    bool
+        Whoever is granted the source's labels is granted its valence and arousal.
+    """
+    held = tuple(grants)
+    return need in held or (need == "source_plane" and "source_labels" in held)
 
 
 def check_options(protocol: str, given: Iterable[str]) -> list[str]:

@@ -27,6 +27,7 @@ from affectrum.protocols.scopes import (
 )
 from affectrum.protocols.unlabelled import draw_shots
 from affectrum.windows import Windows
+from affectrum.windows.lazy import detached
 
 __all__ = ["FoldSet"]
 
@@ -36,7 +37,8 @@ class _SourceSide:
     """A scaled training side, shared by the folds that have the same one."""
 
     key: tuple[int, str]
-    grant: Grant
+    grant: Grant | None
+    parts: tuple[Grant, ...]
     scaled: ScaledSide
     table: pd.DataFrame
     validation: Grant | None
@@ -96,17 +98,37 @@ class FoldSet(Sequence[Fold]):
         key = (id(task), digest.hexdigest())
         if self._last is not None and self._last.key == key:
             return self._last
+        if not task.alike:
+            self._last = _SourceSide(
+                key=key,
+                grant=None,
+                parts=tuple(
+                    _grant(task, source, detached(windows), mine)
+                    for windows, mine in source.pieces(rows)
+                ),
+                scaled=ScaledSide({}, None, ()),
+                table=source.identifiers(rows),
+                validation=None,
+                validation_table=None,
+            )
+            return self._last
         held = None if validation is None else _part(source, validation, "validation")
         scaled = scale_source(_part(source, rows, "source"), held, task.scaling, task.scaler)
+        grant = _grant(task, source, scaled.windows["source"], rows)
         side = _SourceSide(
             key=key,
-            grant=_source_grant(task, scaled.windows["source"], rows),
+            grant=grant,
+            parts=grant.parts,
             scaled=scaled,
             table=source.identifiers(rows),
             validation=(
                 None
                 if validation is None
-                else Grant(scaled.windows["validation"], source.labels_of(validation))
+                else Grant(
+                    scaled.windows["validation"],
+                    source.labels_of(validation),
+                    source.va_of(validation),
+                )
             ),
             validation_table=None if validation is None else source.identifiers(validation),
         )
@@ -148,11 +170,14 @@ class FoldSet(Sequence[Fold]):
 
         tables = {"test": task.target.identifiers(rows["test"])}
         source_grant, validation, validation_table = None, None, None
+        source_parts: tuple[Grant, ...] = ()
         if joint:
             prior = scale_source(parts["source"], None, "source", task.scaler)
             target = scale_target(parts, task.scaling, task.scaler, prior.scaler)
             records = (*(prior.records if task.scaling == "causal" else ()), *target.records)
-            source_grant = _source_grant(task, target.windows["source"], rows["source"])
+            assert task.source is not None
+            source_grant = _grant(task, task.source, target.windows["source"], rows["source"])
+            source_parts = source_grant.parts
             tables = {"source": task.target.identifiers(rows["source"]), **tables}
         elif task.source is None:
             target = scale_target(parts, task.scaling, task.scaler, None)
@@ -163,6 +188,7 @@ class FoldSet(Sequence[Fold]):
             target = scale_target(parts, task.scaling, task.scaler, side.scaled.scaler)
             records = (*side.scaled.records, *target.records)
             source_grant, validation = side.grant, side.validation
+            source_parts = side.parts
             validation_table = side.validation_table
             tables = {"source": side.table, **tables}
 
@@ -170,7 +196,9 @@ class FoldSet(Sequence[Fold]):
         for role in ("calibration", "validation"):
             if role in parts:
                 labels = task.target.labels_of(rows[role])
-                granted_labels[role] = Grant(target.windows[role], labels)
+                granted_labels[role] = Grant(
+                    target.windows[role], labels, task.target.va_of(rows[role])
+                )
                 tables[role] = task.target.identifiers(rows[role])
         if validation_table is not None:
             tables["validation"] = validation_table
@@ -184,7 +212,7 @@ class FoldSet(Sequence[Fold]):
             tables["unlabelled"] = task.target.identifiers(rows["unlabelled"])
 
         calibration = granted_labels.get("calibration")
-        lacks = _lacking(task, calibration if calibration is not None else source_grant)
+        lacks = _lacking(task, source_parts if calibration is None else (calibration,))
         if lacks:
             notes.append(f"{_learnt_from(task, calibration)} no trial of class {', '.join(lacks)}")
         access = Access(
@@ -196,6 +224,7 @@ class FoldSet(Sequence[Fold]):
             unlabelled=unlabelled,
             validation=granted_labels.get("validation", validation),
             seed=task.seed,
+            source_parts=source_parts,
         )
         return Fold(
             id=split.id,
@@ -256,16 +285,21 @@ def _part(index: CorpusIndex, rows: NDArray[np.int64], role: str) -> Part:
     return Part(index.windows.select(rows), index.ids[rows], role)
 
 
-def _source_grant(task: Task, windows: Windows, rows: NDArray[np.int64]) -> Grant:
-    assert task.source is not None
-    return Grant(windows, task.source.labels_of(rows) if task.source_labels else None)
+def _grant(task: Task, source: CorpusIndex, windows: Windows, rows: NDArray[np.int64]) -> Grant:
+    """Training windows with what the task shows of their labels."""
+    if task.source_labels == "plane":
+        return Grant(windows, None, source.va_of(rows))
+    if not task.source_labels:
+        return Grant(windows)
+    return Grant(windows, source.labels_of(rows), source.va_of(rows))
 
 
-def _lacking(task: Task, learnt: Grant | None) -> tuple[str, ...]:
+def _lacking(task: Task, learnt: Sequence[Grant]) -> tuple[str, ...]:
     """Classes of the task that what is learnt from has no window of."""
-    if learnt is None or learnt.y is None:
+    labels = [grant.y for grant in learnt if grant.y is not None]
+    if not labels:
         return ()
-    present = np.unique(learnt.y)
+    present = np.unique(np.concatenate(labels))
     return tuple(name for index, name in enumerate(task.classes) if index not in present)
 
 

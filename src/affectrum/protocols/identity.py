@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from affectrum.windows import Windows
+    from affectrum.windows.lazy import LazyRows
 
 __all__ = [
     "content_hashes",
@@ -244,7 +245,7 @@ def separate_corpora(windows: Windows | Iterable[Windows]) -> list[Windows]:
     return parts
 
 
-def content_hashes(x: NDArray[np.float32]) -> NDArray[np.uint64]:
+def content_hashes(x: NDArray[np.float32] | LazyRows) -> NDArray[np.uint64]:
     """Name each window by its values, to find one signal under two identities.
 
     Parameters

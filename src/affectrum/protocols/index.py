@@ -17,7 +17,9 @@ from affectrum.protocols.fold import Scheme, trial_labels
 from affectrum.protocols.identity import content_hashes, row_ids, trial_codes
 from affectrum.protocols.labelling import ChosenLabels
 from affectrum.protocols.likeness import likeness_hashes, trial_contents, trial_hashes
+from affectrum.protocols.plane import TableLike, plane_of
 from affectrum.windows import Windows
+from affectrum.windows.lazy import stored
 
 __all__ = ["TABLE_COLUMNS", "CorpusIndex", "check_alike", "join_corpora"]
 
@@ -79,12 +81,14 @@ class CorpusIndex:
 
     Parameters
     ----------
-    windows : Windows
-        Of one corpus, or of the joined source corpora.
+    windows : Windows or sequence of Windows
+        Of one corpus, or of the joined source corpora; a sequence where these differ in shape.
     scheme : Scheme or None
         Class scheme; None keeps every trial and gives no labels.
     sessions : sequence of int or None
         Keep these sessions only.
+    va_table : str, VATable, mapping or None
+        What places emotion words on the plane, see `plane.plane_of`.
 
     Raises
     ------
@@ -95,14 +99,23 @@ class CorpusIndex:
     """
 
     def __init__(
-        self, windows: Windows, scheme: Scheme | None, sessions: Sequence[int] | None = None
+        self,
+        windows: Windows | Sequence[Windows],
+        scheme: Scheme | None,
+        sessions: Sequence[int] | None = None,
+        *,
+        va_table: TableLike | None = None,
     ) -> None:
-        self.windows = windows
-        table = windows.table
+        self.va_table = va_table
+        #: Windows of one shape each, one after the other; their rows are counted through.
+        self.parts = (windows,) if isinstance(windows, Windows) else tuple(windows)
+        #: Names of the corpora.
+        self.corpus = "+".join(part.corpus for part in self.parts)
+        table = self.table
         self.codes, self.trials = trial_codes(table)
         self.scheme = scheme
         if scheme is not None:
-            _refuse_split_labels(table, self.codes, windows.corpus)
+            _refuse_split_labels(table, self.codes, self.corpus)
         self.y = (
             np.zeros(len(self.trials), dtype=np.int64)
             if scheme is None
@@ -114,7 +127,7 @@ class CorpusIndex:
             absent = [session for session in sessions if session not in present]
             if absent:
                 raise ProtocolError(
-                    f"{windows.corpus} has no session {absent}; it has {present}. "
+                    f"{self.corpus} has no session {absent}; it has {present}. "
                     "Check source_sessions and target_sessions."
                 )
             in_session = self.trials["session"].isin(list(sessions)).to_numpy()
@@ -127,10 +140,42 @@ class CorpusIndex:
             self.usable = np.ones(len(table), dtype=bool)
         if not len(self.kept):
             raise ProtocolError(
-                f"No trial of {windows.corpus} is left"
+                f"No trial of {self.corpus} is left"
                 + (f" in sessions {list(sessions)}" if sessions is not None else "")
                 + (f" under class scheme {scheme.name!r}." if scheme is not None else ".")
             )
+
+    @property
+    def windows(self) -> Windows:
+        """The windows, where all have one shape."""
+        if len(self.parts) > 1:
+            raise ProtocolError(
+                f"{self.corpus} have windows of several shapes; they can't be taken as one."
+            )
+        return self.parts[0]
+
+    @cached_property
+    def _joined_table(self) -> pd.DataFrame:
+        return pd.concat([part.table for part in self.parts], ignore_index=True)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per window, of all parts."""
+        return self.parts[0].table if len(self.parts) == 1 else self._joined_table
+
+    def pieces(self, rows: NDArray[np.int64]) -> list[tuple[Windows, NDArray[np.int64]]]:
+        """Some windows (ascending rows), part by part, with their rows; empty parts are left out.
+
+        Nothing is read.
+        """
+        found = []
+        start = 0
+        for part in self.parts:
+            mine = rows[(rows >= start) & (rows < start + len(part))]
+            if len(mine):
+                found.append((part.select(mine - start), mine))
+            start += len(part)
+        return found
 
     @property
     def kept_trials(self) -> pd.DataFrame:
@@ -169,35 +214,58 @@ class CorpusIndex:
         return self.y[self.codes[rows]]
 
     @cached_property
+    def va(self) -> NDArray[np.float64] | None:
+        """Valence and arousal of every window, (n_windows, 2) on -1..1; None if out of it."""
+        try:
+            return plane_of(self.table, self.va_table)
+        except LabelError:
+            # own columns that mean something else; `require_plane` tells of them where it matters
+            return None
+
+    def va_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Valence and arousal of some windows."""
+        return None if self.va is None else self.va[rows]
+
+    def require_plane(self) -> None:
+        """Refuse corpora of which nothing lies on the plane.
+
+        Raises
+        ------
+        LabelError
+            If values are outside -1..1, or a corpus has none; every such corpus is named.
+        """
+        va = plane_of(self.table, self.va_table)
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(va).all(axis=1), dtype=np.bool_)
+        corpus = self.table["corpus"].to_numpy()
+        bare = [str(name) for name in dict.fromkeys(corpus) if not known[corpus == name].any()]
+        if bare:
+            raise LabelError(
+                f"No trial of {', '.join(bare)} has a place on the valence-arousal plane"
+                + ("" if self.va_table is None else " in the table that was chosen")
+                + ". Fill the columns 'valence' and 'arousal' (-1..1), or pass va_table=... with "
+                "its emotion words."
+            )
+
+    @cached_property
     def ids(self) -> NDArray[np.uint64]:
         """Identifier of every window."""
-        known = _IDS.get(self.windows)
-        if known is None:
-            known = _IDS[self.windows] = row_ids(self.windows.table)
-        return known
+        return np.concatenate([_ids(part) for part in self.parts])
 
     @cached_property
     def prints(self) -> dict[str, NDArray[np.uint64]]:
         """Fingerprints of every window before scaling, to find one signal under two identities.
 
         `content` (bit-equal), `likeness` (equal up to unit and offset), and the same for all
-        windows of a trial `trial_content` and `trial_likeness`.
+        windows of a trial `trial_content` and `trial_likeness`. Signals are read in blocks.
         """
-        known = _PRINTS.get(self.windows)
-        if known is None:
-            x = self.windows.x
-            content = content_hashes(x)
-            known = _PRINTS[self.windows] = {
-                "content": content,
-                "likeness": likeness_hashes(x),
-                "trial_content": trial_contents(content, self.codes),
-                "trial_likeness": trial_hashes(x, self.codes),
-            }
-        return known
+        if len(self.parts) == 1:
+            return _prints(self.parts[0], self.codes)
+        found = [_prints(part, trial_codes(part.table)[0]) for part in self.parts]
+        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
     def identifiers(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         """Identifier table of some windows: `TABLE_COLUMNS`, `id` and `prints`."""
-        table = self.windows.table
+        table = self.table
         columns = [name for name in TABLE_COLUMNS if name in table]
         part = table[columns].iloc[rows].reset_index(drop=True)
         prints = {name: values[rows] for name, values in self.prints.items()}
@@ -211,15 +279,14 @@ class CorpusIndex:
             detail = ", ".join(f"{reason} {n}" for reason, n in self._reasons(dropped).items())
             out.append(
                 f"{int(dropped.sum())} of {int(self.in_session.sum())} trials of "
-                f"{self.windows.corpus} are dropped by class scheme "
+                f"{self.corpus} are dropped by class scheme "
                 f"{getattr(self.scheme, 'title', self.scheme.name)!r}"
                 + (f" ({detail})" if detail else "")
             )
         lost = int((~self.usable).sum())
         if lost:
             out.append(
-                f"{lost} of {len(self.usable)} windows of {self.windows.corpus} are left out as "
-                "artefacts"
+                f"{lost} of {len(self.usable)} windows of {self.corpus} are left out as artefacts"
             )
         return out
 
@@ -236,6 +303,27 @@ class CorpusIndex:
             return reasons
         words = part["emotion"].dropna().astype(str).tolist() if "emotion" in part else []
         return {word: words.count(word) for word in words}
+
+
+def _ids(windows: Windows) -> NDArray[np.uint64]:
+    known = _IDS.get(windows)
+    if known is None:
+        known = _IDS[windows] = row_ids(windows.table)
+    return known
+
+
+def _prints(windows: Windows, codes: NDArray[np.int64]) -> dict[str, NDArray[np.uint64]]:
+    known = _PRINTS.get(windows)
+    if known is None:
+        x = stored(windows)
+        content = content_hashes(x)
+        known = _PRINTS[windows] = {
+            "content": content,
+            "likeness": likeness_hashes(x),
+            "trial_content": trial_contents(content, codes),
+            "trial_likeness": trial_hashes(x, codes),
+        }
+    return known
 
 
 def _refuse_split_labels(table: pd.DataFrame, codes: NDArray[np.int64], corpus: str) -> None:
@@ -262,39 +350,68 @@ def _refuse_split_labels(table: pd.DataFrame, codes: NDArray[np.int64], corpus: 
         )
 
 
-def check_alike(parts: Sequence[Windows]) -> None:
+def check_alike(parts: Sequence[Windows], *, own_recipes: bool = False) -> bool:
     """Refuse windows of different recipes, electrodes, bands or kinds; every fault is listed.
+
+    Signals (kind "raw") of one recipe may differ in electrodes, rate and length, where the recipe
+    leaves them to the corpus.
+
+    Parameters
+    ----------
+    parts : sequence of Windows
+        One per corpus, the target first.
+    own_recipes : bool
+        Signals may also come from different recipes: the model is trained further on the target's
+        own windows before it is tested.
+
+    Returns
+    -------
+    bool
+        Whether all have one shape.
 
     Raises
     ------
     ProtocolError
         If they differ.
     """
+    shape: dict[str, Callable[[Windows], Any]] = {
+        "electrodes": lambda part: (len(part.channels), part.channels),
+        "length of the last axis": lambda part: part.shape[2],
+    }
     questions: dict[str, Callable[[Windows], Any]] = {
         "recipe": lambda part: part.recipe or "not known",
         "kind": lambda part: part.kind,
-        "electrodes": lambda part: (len(part.channels), part.channels),
         "bands": lambda part: None if part.bands is None else tuple(map(str, part.bands)),
-        "length of the last axis": lambda part: part.shape[2],
     }
     if any(part.kind == "raw" for part in parts):
-        questions["sampling rate"] = lambda part: part.sfreq
-    faults = []
+        shape["sampling rate"] = lambda part: part.sfreq
+    faults = _differences(parts, questions)
+    differ = _differences(parts, shape)
+    if all(part.kind == "raw" for part in parts):
+        if own_recipes:
+            faults.pop("recipe", None)
+    else:
+        faults |= differ
+    if faults:
+        raise ProtocolError(
+            "These windows were not made alike, so a score across them would measure the "
+            "difference in processing. Prepare all corpora with one recipe.\n"
+            + "\n".join(f"  - {fault}" for fault in faults.values())
+        )
+    return not differ
+
+
+def _differences(
+    parts: Sequence[Windows], questions: dict[str, Callable[[Windows], Any]]
+) -> dict[str, str]:
+    faults = {}
     for what, ask in questions.items():
         answers = [ask(part) for part in parts]
         if any(answer != answers[0] for answer in answers):
             shown = [str(a[0]) + " of them" if isinstance(a, tuple) else str(a) for a in answers]
             if what == "bands":
                 shown = [str(answer) for answer in answers]
-            faults.append(
-                f"{what}: "
-                + "; ".join(
-                    f"{part.corpus} {text}" for part, text in zip(parts, shown, strict=True)
-                )
+            faults[what] = f"{what}: " + "; ".join(
+                f"{part.corpus} {text}" for part, text in zip(parts, shown, strict=True)
             )
-    if faults:
-        raise ProtocolError(
-            "These windows were not made alike, so a score across them would measure the "
-            "difference in processing. Prepare all corpora with one recipe.\n"
-            + "\n".join(f"  - {fault}" for fault in faults)
-        )
+    return faults

@@ -8,10 +8,15 @@ of a copy about one in a thousand falls across an edge of the rounding and is mi
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from affectrum.protocols.identity import mix64
+
+if TYPE_CHECKING:
+    from affectrum.windows.lazy import LazyRows
 
 __all__ = ["likeness_hashes", "trial_contents", "trial_hashes"]
 
@@ -43,7 +48,7 @@ def _rounded(projected: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArr
     return np.where(usable, code, np.uint64(0))
 
 
-def likeness_hashes(x: NDArray[np.float32]) -> NDArray[np.uint64]:
+def likeness_hashes(x: NDArray[np.float32] | LazyRows) -> NDArray[np.uint64]:
     """Name each window by its shape, blind to one factor and one offset for the whole window.
 
     Parameters
@@ -100,7 +105,7 @@ def trial_contents(content: NDArray[np.uint64], codes: NDArray[np.int64]) -> NDA
     return np.where(varies, named, np.uint64(0))[codes]
 
 
-def trial_hashes(x: NDArray[np.float32], codes: NDArray[np.int64]) -> NDArray[np.uint64]:
+def trial_hashes(x: NDArray[np.float32] | LazyRows, codes: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Name each window's trial by its course, blind to factor and offset of each feature.
 
     Parameters

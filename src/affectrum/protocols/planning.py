@@ -54,7 +54,7 @@ class Task:
     target: CorpusIndex
     classes: tuple[str, ...]
     source_classes: tuple[str, ...] | None
-    source_labels: bool
+    source_labels: bool | str
     scaling: str
     scaler: str
     selection: str
@@ -70,6 +70,8 @@ class Task:
     labels: str | None = None
     # Units that no granted window of the target shares with the test.
     promises: tuple[str, ...] = ()
+    # Whether the windows of source and target have one shape.
+    alike: bool = True
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from affectrum.errors import ProtocolError, check_option
 from affectrum.protocols.catalogue import SCALING_SCOPES
 from affectrum.scaling import Scaler, ScalerRecord
 from affectrum.windows import Windows
+from affectrum.windows.lazy import detached
 
 __all__ = [
     "REST_SECONDS",
@@ -265,7 +266,7 @@ def _apply(scaler: Scaler, parts: list[Part]) -> dict[str, Windows]:
 
 
 def _unchanged(parts: list[Part]) -> dict[str, Windows]:
-    return {part.role: _detached(part.windows, part.windows.x) for part in parts}
+    return {part.role: detached(part.windows) for part in parts}
 
 
 def scale_source(source: Part, validation: Part | None, scope: str, kind: str) -> ScaledSide:

@@ -184,7 +184,7 @@ def _recipe_step(before: str, after: str) -> str:
     if not a.computed and b.computed:
         return "shipped features"
     words = []
-    if a.electrode_names() != b.electrode_names() or a.how != b.how:
+    if a.electrode_names(()) != b.electrode_names(()) or a.how != b.how:
         words.append("electrodes")
     if a.reference != b.reference:
         words.append("reference")

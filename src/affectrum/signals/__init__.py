@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from affectrum.signals.artefacts import ArtefactMarks, mark_artefacts
 from affectrum.signals.filters import StreamingFilter, bandpass, filter_bank, notch
+from affectrum.signals.ica import remove_eye_components
 from affectrum.signals.resampling import StreamingResampler, resample
 from affectrum.signals.segments import count_windows, segment, window_samples, window_starts
 
@@ -20,6 +21,7 @@ __all__ = [
     "filter_bank",
     "mark_artefacts",
     "notch",
+    "remove_eye_components",
     "resample",
     "segment",
     "window_samples",

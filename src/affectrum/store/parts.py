@@ -89,22 +89,23 @@ def make_layout(corpus: Corpus, recipe: Recipe) -> Layout:
     ConfigError
         If raw windows would differ in rate.
     """
-    channels = recipe.electrode_names()
+    channels = recipe.electrode_names(corpus.channels)
     if recipe.computed:
         how = harmonisation(tuple(corpus.channels), channels, recipe.how, recipe.reference)
         mask = tuple(bool(measured) for measured in how.mask)
     else:
         mask = (True,) * len(channels)
     # Missing where a folder holds features only.
-    rates = sorted({float(rate) for rate in corpus.trials["sfreq"].dropna().unique()})
+    given = [float(rate) for rate in corpus.trials["sfreq"].dropna().unique()]
+    rates = sorted({recipe.rate_of(rate) for rate in given})
     if recipe.sfreq is not None:
         rates = [float(recipe.sfreq)]
     if recipe.kind == "raw":
         if len(rates) != 1:
             raise ConfigError(
                 f"The trials of {corpus.name} have several sampling rates ({rates} Hz), and raw "
-                "windows must have one. Set 'sfreq' in the recipe, for example "
-                f"{min(rates, default=128.0):g}."
+                "windows must have one. Set 'sfreq' (or 'resample_rates') in the recipe, for "
+                f"example {min(rates, default=128.0):g}."
             )
         length = window_samples(rates[0], recipe.window_s, recipe.step_s)[0]
         bands = None

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.errors import ConfigError
-from affectrum.windows import tables
+from affectrum.windows import reading, tables
+from affectrum.windows.lazy import LazyRows, join_lazily, on_disk
 from affectrum.windows.tables import IDENTITY, KINDS, TRIAL_COLUMNS, TRIAL_DTYPES, WINDOW_COLUMNS
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Windows:
 
     def __init__(
         self,
-        x: NDArray[Any],
+        x: NDArray[Any] | LazyRows,
         table: pd.DataFrame,
         *,
         kind: str,
@@ -86,10 +87,10 @@ class Windows:
         if corpus is None:
             names = pd.unique(table["corpus"]) if "corpus" in table else ["own"]
             corpus = "+".join(str(name) for name in names) if len(names) else "own"
-        self._base = x if x.dtype == np.float32 else np.asarray(x, dtype=np.float32)
+        self._base: Any = x if x.dtype == np.float32 else np.asarray(x, dtype=np.float32)
         self._full_table = tables.with_plain_index(table)
         # Which rows of `_base` and of `_full_table` these windows are; None means all.
-        self._rows: tables.Rows | None = None
+        self._rows: tables.Rows | None = slice(None) if isinstance(x, LazyRows) else None
         self._table_rows: tables.Rows | None = None
         self._x: NDArray[np.float32] | None = None
         self._table: pd.DataFrame | None = None
@@ -394,7 +395,8 @@ class Windows:
         Returns
         -------
         Windows
-            `x` is in memory; an electrode counts as measured if it is in all of them.
+            `x` is in memory, or stays in files if these are signals that lie in files; an
+            electrode counts as measured if it is in all of them.
 
         Raises
         ------
@@ -410,8 +412,9 @@ class Windows:
             text = "These windows can't be joined. Prepare every corpus with the same recipe."
             raise ConfigError(tables.joined(text, faults))
         rates = {part.sfreq: None for part in windows}
+        lazy = first.kind == "raw" and all(on_disk(part) for part in windows)
         return Windows(
-            np.concatenate([part.x for part in windows]),
+            join_lazily(windows) if lazy else np.concatenate([part.x for part in windows]),
             pd.concat([part.table for part in windows], ignore_index=True),
             kind=first.kind,
             channels=first.channels,
@@ -436,7 +439,7 @@ class Windows:
         ndarray, shape (n_rows, n_channels, n_bands or n_samples)
             A copy in memory.
         """
-        return np.array(self._base[self._in_base(np.arange(len(self))[rows])], dtype=np.float32)
+        return reading.read_rows(self._base, self._in_base(np.arange(len(self))[rows]))
 
     def to_numpy(self) -> NDArray[np.float32]:
         """Return a copy of `x` in memory that may be changed.
@@ -497,8 +500,9 @@ class Windows:
         """Pickle a memory map by its path: pickling an np.memmap would copy its content."""
         state = dict(self.__dict__)
         state["_x"] = None
-        place = tables.file_place(self._base)
-        if place is None and self._rows is not None:
+        lazy = isinstance(self._base, LazyRows)
+        place = None if lazy else tables.file_place(self._base)
+        if place is None and self._rows is not None and not lazy:
             # In memory: send the chosen rows only.
             state["_base"], state["_rows"] = self.x, None
         state["_full_table"], state["_table_rows"], state["_table"] = self.table, None, None

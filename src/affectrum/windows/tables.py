@@ -17,6 +17,7 @@ from affectrum.errors import ConfigError, StoreError
 if TYPE_CHECKING:
     from affectrum.features import Band
     from affectrum.windows.container import Windows
+    from affectrum.windows.lazy import LazyRows
 
 # The trial table: the same columns and types for every corpus, in this order.
 TRIAL_DTYPES: dict[str, str] = COLUMNS
@@ -97,7 +98,7 @@ def as_run(rows: NDArray[np.int64]) -> Rows:
 
 
 def structure_faults(
-    x: NDArray[Any],
+    x: NDArray[Any] | LazyRows,
     table: pd.DataFrame,
     kind: str,
     channels: tuple[str, ...],
@@ -133,7 +134,7 @@ def structure_faults(
     return faults
 
 
-def finite_faults(x: NDArray[Any], table: pd.DataFrame) -> list[str]:
+def finite_faults(x: NDArray[Any] | LazyRows, table: pd.DataFrame) -> list[str]:
     """NaN only where marked as artefact, Inf nowhere; counted, with the first place."""
     if x.dtype.kind in "biu":
         return []

@@ -1,32 +1,26 @@
-"""Recipes: everything between a vendor file and a window, under one name and one digest.
-
-A recipe is the store's key together with the files' fingerprints, and what `make_folds` compares
-before it lets corpora share a task. The steps run in one order for every corpus: common electrode
-set, reference over that set, filtering, resampling, windows, features, smoothing.
-"""
+"""The recipe: every parameter between volts and windows, checked together, and its digest."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from affectrum import catalog
 from affectrum.errors import ConfigError, did_you_mean
 from affectrum.features.smoothing import INITIAL_COV, OBSERVATION_COV, TRANSITION_COV
 
-__all__ = ["COMMON", "RECIPES", "Recipe", "for_corpora", "get_recipe", "templates"]
+__all__ = ["COMMON", "OWN", "Recipe"]
 
 COMMON = "common"
 """What stands for the electrodes in recipes that are made for the corpora of a task."""
+
+OWN = "own"
+"""What stands for the electrodes in recipes that take those of each corpus."""
 
 # Fields that name a recipe and change no number; two recipes that differ only here are the same.
 _NAMES = ("name", "description")
@@ -53,7 +47,8 @@ class Recipe(BaseModel):
         "shipped:de_LDS". Shipped features are taken as they are: electrodes are picked by name
         and nothing else is done; they never share a task with computed ones.
     electrodes : str or tuple of str
-        A set's name ("SEED62", "DEAP32") or canonical electrode names, in the order wanted.
+        A set's name ("SEED62", "DEAP32") or canonical electrode names, in the order wanted; "own"
+        takes all EEG electrodes of each corpus (or recording), in the order of its files.
     how : {"pick", "auto", "interpolate", "pad"}
         What happens where a corpus lacks electrodes of the set; see
         `affectrum.harmonise.harmonise_matrix`. "pick" refuses the corpus.
@@ -70,6 +65,12 @@ class Recipe(BaseModel):
         Filter as a live system must: forward only. Otherwise without delay, forward and back.
     sfreq : float or None
         Rate in Hz to resample to after filtering; None keeps the corpus's rate.
+    resample_rates : dict of float to float, or None
+        The same for some rates only: rate of the file in Hz -> rate to resample to; signals of
+        other rates are kept as they are. Not together with `sfreq`.
+    ica : {"none", "fastica"}
+        Remove eye movements from each trial by independent components, between filtering and
+        re-referencing (`affectrum.signals.remove_eye_components`). Slow.
     bands : str or dict of str to (float, float)
         A name of `affectrum.features.BANDS` or band edges in Hz; unused for kind "raw".
     window_s : float
@@ -118,6 +119,8 @@ class Recipe(BaseModel):
     notch_hz: float | None = Field(default=None, gt=0)
     causal: bool = False
     sfreq: float | None = Field(default=None, gt=0)
+    resample_rates: dict[float, float] | None = None
+    ica: Literal["none", "fastica"] = "none"
     bands: str | dict[str, tuple[float, float]] = "cross-corpus"
     window_s: float = Field(default=1.0, gt=0)
     step_s: float | None = Field(default=None, gt=0)
@@ -158,7 +161,9 @@ class Recipe(BaseModel):
                 faults.append(f"bandpass is {self.bandpass}; edges must be above 0 Hz")
             if low is not None and high is not None and not low < high:
                 faults.append(f"bandpass is {self.bandpass}; the first edge must be the lower one")
-        faults += self._electrode_faults()
+        faults += self._electrode_faults() + self._rate_faults()
+        if self.ica != "none" and self.causal:
+            faults.append("ica looks at the whole trial, so causal must be false")
         if self.kind != "raw":
             faults += self._band_faults()
         if self.scale == "seed" and (self.method != "fft" or self.bias_corrected):
@@ -176,7 +181,19 @@ class Recipe(BaseModel):
             raise ValueError("\n".join(faults))
         return self
 
+    def _rate_faults(self) -> list[str]:
+        if self.resample_rates is None:
+            return []
+        if self.sfreq is not None:
+            return ["sfreq and resample_rates both say the rate; leave one out"]
+        rates = [*self.resample_rates, *self.resample_rates.values()]
+        wrong = [rate for rate in rates if not (math.isfinite(rate) and rate > 0)]
+        return [f"resample_rates holds {wrong[0]:g}; rates must be above 0 Hz"] if wrong else []
+
     def _electrode_faults(self) -> list[str]:
+        if self.own_electrodes:
+            allowed = self.how == "pick"
+            return [] if allowed else [f"electrodes 'own' are all there; how is {self.how!r}"]
         try:
             names = self.electrode_names()
         except ValueError as error:
@@ -201,6 +218,8 @@ class Recipe(BaseModel):
             "bandpass": None,
             "notch_hz": None,
             "sfreq": None,
+            "resample_rates": None,
+            "ica": "none",
             "smoothing": "none",
             "bias_corrected": False,
         }
@@ -226,17 +245,56 @@ class Recipe(BaseModel):
         """Name of the vendor's feature, or None if windows are computed."""
         return None if self.computed else self.source.removeprefix("shipped:")
 
-    def electrode_names(self) -> tuple[str, ...]:
+    @property
+    def own_electrodes(self) -> bool:
+        """bool: whether each corpus keeps its own electrodes."""
+        return isinstance(self.electrodes, str) and self.electrodes.casefold() == OWN
+
+    def electrode_names(self, own: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return the electrodes of the set, in order.
+
+        Parameters
+        ----------
+        own : sequence of str, optional
+            Electrodes of the corpus or recording, which recipes with electrodes "own" take.
 
         Returns
         -------
         tuple of str
+
+        Raises
+        ------
+        ConfigError
+            If the recipe takes a corpus's own electrodes and `own` is not given.
         """
+        if self.own_electrodes:
+            if own is None:
+                raise ConfigError(
+                    f"The recipe {self.name!r} takes the electrodes of each corpus; it has none of "
+                    "its own."
+                )
+            return tuple(own)
         from affectrum.harmonise import electrode_set
 
         wanted = self.electrodes if isinstance(self.electrodes, str) else list(self.electrodes)
         return tuple(electrode_set(wanted))
+
+    def rate_of(self, sfreq: float) -> float:
+        """Return the rate that signals of a rate are resampled to.
+
+        Parameters
+        ----------
+        sfreq : float
+            Rate of the file in Hz.
+
+        Returns
+        -------
+        float
+            In Hz; the same where nothing is resampled.
+        """
+        if self.sfreq is not None:
+            return float(self.sfreq)
+        return float((self.resample_rates or {}).get(float(sfreq), sfreq))
 
     def resolved_bands(self) -> tuple[Any, ...]:
         """Return the bands with their edges.
@@ -264,7 +322,13 @@ class Recipe(BaseModel):
             20 hexadecimal digits.
         """
         content = self.model_dump(mode="json", exclude=set(_NAMES))
-        content["electrodes"] = list(self.electrode_names())
+        content["electrodes"] = OWN if self.own_electrodes else list(self.electrode_names())
+        # left out where unused, so that windows made before these existed are found again
+        rates = content.pop("resample_rates")
+        if rates is not None:
+            content["resample_rates"] = sorted((float(a), float(b)) for a, b in rates.items())
+        if content["ica"] == "none":
+            del content["ica"]
         content["bands"] = [
             [band.name, float(band.low), float(band.high)] for band in self.resolved_bands()
         ]
@@ -307,6 +371,8 @@ class Recipe(BaseModel):
             If the file can't be read, is not YAML, or holds values that are not allowed.
         """
         import yaml
+
+        from affectrum.recipes.named import get_recipe
 
         path = Path(path)
         try:
@@ -385,133 +451,3 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> str:
 def _options(name: str) -> tuple[str, ...]:
     field = Recipe.model_fields.get(name)
     return tuple(str(value) for value in getattr(field and field.annotation, "__args__", ()))
-
-
-class _Recipes(Mapping[str, Recipe]):
-    """The named recipes of `data/recipes.yaml`, read when they are first asked for."""
-
-    def __init__(self) -> None:
-        self._built: dict[str, Recipe] = {}
-
-    @functools.cached_property
-    def _definitions(self) -> dict[str, dict[str, Any]]:
-        return {name: d for name, d in self._all.items() if d.get("electrodes") != COMMON}
-
-    @functools.cached_property
-    def templates(self) -> dict[str, dict[str, Any]]:
-        """Recipes at the electrodes that the corpora of a task share, without these."""
-        return {name: d for name, d in self._all.items() if d.get("electrodes") == COMMON}
-
-    @functools.cached_property
-    def _all(self) -> dict[str, dict[str, Any]]:
-        import yaml
-
-        text = resources.files("affectrum").joinpath("data/recipes.yaml").read_text("utf-8")
-        # libyaml where PyYAML was built with it: ten times as fast
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return dict(yaml.load(text, Loader=loader))
-
-    def __getitem__(self, name: str) -> Recipe:
-        if name not in self._built:
-            self._built[name] = Recipe(name=name, **self._definitions[name])
-        return self._built[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._definitions)
-
-    def __len__(self) -> int:
-        return len(self._definitions)
-
-
-#: The named recipes, name -> Recipe; `description` says in a line what each is for.
-RECIPES: Mapping[str, Recipe] = _Recipes()
-
-_FILLED = re.compile(r"(?P<name>[\w-]+)\((?P<corpora>[^()]+)\)")
-
-
-def templates() -> dict[str, str]:
-    """Return the recipes that are made for the corpora of a task, name -> description.
-
-    Their electrodes are those that all of the corpora have. A plan fills the corpora in; elsewhere
-    they are given as in ``"de-common(SEED, FACED)"``.
-    """
-    assert isinstance(RECIPES, _Recipes)
-    return {name: str(d.get("description", "")) for name, d in RECIPES.templates.items()}
-
-
-def for_corpora(recipe: str, corpora: Iterable[str]) -> str:
-    """Return the recipe's name with the corpora filled in, if it is one of `templates`.
-
-    Parameters
-    ----------
-    recipe : str
-        Any recipe's name or file.
-    corpora : iterable of str
-        Corpora of one task.
-
-    Returns
-    -------
-    str
-        For example ``"de-common(FACED, SEED)"``, corpora in alphabetical order; `recipe` as it is
-        if it is no template.
-    """
-    if recipe.casefold() not in templates():
-        return recipe
-    named = sorted({catalog.get(name).name if catalog.is_known(name) else name for name in corpora})
-    return f"{recipe.casefold()}({', '.join(named)})"
-
-
-def _fill_template(text: str) -> Recipe | None:
-    assert isinstance(RECIPES, _Recipes)
-    filled = _FILLED.fullmatch(text.strip())
-    name = (filled["name"] if filled else text).casefold()
-    if name not in RECIPES.templates:
-        return None
-    if filled is None:
-        raise ConfigError(
-            f"The recipe {name!r} takes the electrodes that several corpora have in common; say "
-            f"which, as in '{name}(SEED, FACED)'. In a plan the task's corpora are filled in."
-        )
-    values = {**RECIPES.templates[name], "electrodes": f"common({filled['corpora']})"}
-    return Recipe(name=text.strip(), **values)
-
-
-def get_recipe(recipe: str | Path | Recipe) -> Recipe:
-    """Find a recipe by its name or read it from a YAML file.
-
-    Parameters
-    ----------
-    recipe : str, Path or Recipe
-        A name of `RECIPES`, a path that ends in .yaml or .yml, one of `templates` with its corpora
-        as in ``"de-common(SEED, FACED)"``, or a recipe, which is returned.
-
-    Returns
-    -------
-    Recipe
-
-    Raises
-    ------
-    ConfigError
-        If there is no such name or file, or the file is faulty.
-
-    Examples
-    --------
-    >>> get_recipe("de62").window_s
-    1.0
-    """
-    if isinstance(recipe, Recipe):
-        return recipe
-    text = str(recipe)
-    if text in RECIPES:
-        return RECIPES[text]
-    if text.casefold() in RECIPES:
-        return RECIPES[text.casefold()]
-    filled = _fill_template(text)
-    if filled is not None:
-        return filled
-    if Path(text).suffix.casefold() in (".yaml", ".yml"):
-        return Recipe.from_yaml(text)
-    raise ConfigError(
-        f"There is no recipe {text!r}. Known recipes: {', '.join([*RECIPES, *templates()])}; or "
-        f"give a file that ends in .yaml.{did_you_mean(text, [*RECIPES, *templates()])}"
-    )
