@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from affectrum.methods.emod.electrode_codes import N_ROWS, directions
+from affectrum.methods.emod.fused import pooled_branch
 
 __all__ = ["Branch", "PlaceEmbedding", "TripleDomainEncoder", "spectrum_of"]
 
@@ -43,7 +44,7 @@ def spectrum_of(
         Microvolts, or log of microvolts squared; the transform is divided by the samples, so a
         sine has half its amplitude in its bin whatever the rate.
     """
-    transformed = torch.fft.rfft(x.float(), norm="forward")
+    transformed = torch.fft.rfft(x, norm="forward")
     if kind == "real":
         real: torch.Tensor = transformed.real
         return real
@@ -67,12 +68,16 @@ class Branch(nn.Module):
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(1, width, (1, kernel), padding="same")
+        self.convolution = nn.Conv2d(1, width, (1, kernel))
         self.normalisation = nn.GroupNorm(_GROUPS, width)
 
     def forward(self, x: torch.Tensor, n_tokens: int) -> torch.Tensor:
         """Map (batch, channels, length) to (batch, channels, n_tokens, width)."""
-        maps = F.gelu(self.normalisation(self.convolution(x[:, None])))
+        kernel = self.convolution.kernel_size[1]
+        padded = F.pad(x, ((kernel - 1) // 2, kernel // 2))
+        if not x.requires_grad:
+            return pooled_branch(padded, self.convolution, self.normalisation, n_tokens)
+        maps = F.gelu(self.normalisation(self.convolution(padded[:, None])))
         pooled = F.adaptive_avg_pool2d(maps, (x.shape[1], n_tokens))
         return pooled.permute(0, 2, 3, 1)
 
@@ -191,7 +196,8 @@ class TripleDomainEncoder(nn.Module):
     ) -> torch.Tensor:
         """Map volts (batch, channels, samples) to tokens (batch, channels, n_tokens, width)."""
         with torch.autocast(x.device.type, enabled=False):
-            x = x.float() * MICROVOLTS
+            wide = self.mix.weight.dtype == torch.float64
+            x = x.to(torch.float64 if wide else torch.float32) * MICROVOLTS
             bins = self.frequencies(x, sfreq) if self.spectral is not None else None
         parts = []
         if self.temporal is not None:
