@@ -34,6 +34,16 @@ QUICK: dict[str, dict[str, Any]] = {
         "width": 8,
         "device": "cpu",
     },
+    "emod": {
+        "pretrain_epochs": 1,
+        "pretrain_steps": 2,
+        "per_region": 1,
+        "finetune_epochs": 2,
+        "width": 8,
+        "depth": 1,
+        "plane_windows": 20,
+        "device": "cpu",
+    },
     "mlp": {"epochs": 2, "hidden": (8,), "device": "cpu"},
     "dann": {"epochs": 2, "hidden": (8, 4), "discriminator": 4, "device": "cpu"},
     "dan": {"epochs": 2, "hidden": (8, 4), "batch_size": 16, "device": "cpu"},
@@ -77,16 +87,46 @@ def windows_of(
     )
 
 
+def signals_of(corpus: str, words: tuple[str, ...], *, seed: int = 0, **options: Any) -> Windows:
+    """The same trials as `windows_of`, as signals of one second with a rhythm per class (volts)."""
+    features = windows_of(corpus, words, seed=seed, **options)
+    index = features.table["emotion"].map({word: i for i, word in enumerate(words)})
+    hertz = np.array([6.0, 11.0, 19.0, 28.0])[index.to_numpy(dtype=int)]
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 2 * np.pi, (len(features), len(CHANNELS), 1))
+    time = np.arange(64) / 64.0
+    x = rng.standard_normal((*phase.shape[:2], 64)) + 2 * np.sin(
+        2 * np.pi * hertz[:, None, None] * time + phase
+    )
+    return Windows.from_arrays(
+        (1e-5 * x).astype(np.float32),
+        features.table,
+        sfreq=64.0,
+        channels=CHANNELS,
+        kind="raw",
+        recipe="test",
+    )
+
+
 def granted(fold: Any) -> list[Any]:
     grants = (fold.access.source, fold.access.calibration, fold.access.unlabelled)
     return [grant for grant in grants if grant is not None]
 
 
-def folds_of(protocol: str, words: tuple[str, ...] = THREE) -> list[Any]:
-    first, second = windows_of("A", words, seed=1), windows_of("B", words, seed=2)
+def food(name: str) -> tuple[Any, dict[str, Any]]:
+    """What makes windows that the method learns from, and options of their folds."""
+    if get_method_class(name).kinds == ("raw",):
+        return signals_of, {"scaling": "none", "va_table": "emod"}
+    return windows_of, {}
+
+
+def folds_of(protocol: str, words: tuple[str, ...] = THREE, name: str = "svm") -> list[Any]:
+    make, options = food(name)
+    first, second = make("A", words, seed=1), make("B", words, seed=2)
     if protocol == "leave-one-subject-out":
-        return make_folds(first, protocol, classes=words)
-    options = {"calibration_trials": 2 * len(words)} if protocol.endswith("calibrated") else {}
+        return make_folds(first, protocol, classes=words, **options)
+    if protocol.endswith("calibrated"):
+        options["calibration_trials"] = 2 * len(words)
     return make_folds([first, second], protocol, source="A", target="B", classes=words, **options)
 
 
@@ -98,6 +138,8 @@ PROTOCOLS = (
 )
 # Methods that adapt to unlabelled target signals run only where those are granted.
 ADAPTIVE = tuple(name for name in METHODS if "target_unlabelled" in get_method_class(name).needs)
+# These call it `finetune_on`.
+OWN_ARM = ("scmm", "emod")
 EVERYWHERE = tuple(name for name in METHODS if name not in ADAPTIVE)
 
 
@@ -116,7 +158,7 @@ def home(name: str) -> str:
     ],
 )
 def test_it_runs_under_every_protocol(name: str, protocol: str) -> None:
-    fold = folds_of(protocol)[0]
+    fold = folds_of(protocol, name=name)[0]
     before = [
         (
             grant.windows.x.copy(),
@@ -152,7 +194,7 @@ def test_it_runs_under_every_protocol(name: str, protocol: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_four_classes_work_where_three_do(name: str) -> None:
-    fold = folds_of(home(name), FOUR)[0]
+    fold = folds_of(home(name), FOUR, name)[0]
     scores = quick(name).fit(fold.access).predict_proba(fold.test)
     assert scores.shape == (len(fold.test), 4)
     np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-6)
@@ -160,7 +202,7 @@ def test_four_classes_work_where_three_do(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_seed_decides_everything(name: str) -> None:
-    fold = folds_of(home(name))[0]
+    fold = folds_of(home(name), name=name)[0]
     first = quick(name, seed=3).fit(fold.access).predict_proba(fold.test)
     again = quick(name, seed=3).fit(fold.access).predict_proba(fold.test)
     np.testing.assert_array_equal(first, again)
@@ -168,7 +210,7 @@ def test_the_seed_decides_everything(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_state_gives_the_same_predictions(name: str) -> None:
-    fold = folds_of(home(name))[0]
+    fold = folds_of(home(name), name=name)[0]
     method = quick(name).fit(fold.access)
     arrays, meta = method.state()
     meta = json.loads(json.dumps(meta, allow_nan=False))
@@ -182,7 +224,7 @@ def test_state_gives_the_same_predictions(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_not_granted_is_refused_before_training(name: str) -> None:
-    windows = windows_of("A", THREE)
+    windows = food(name)[0]("A", THREE)
     signals_only = Access(
         protocol="cross-corpus/unsupervised", classes=THREE, source=Grant(windows, None)
     )
@@ -194,7 +236,7 @@ def test_what_is_not_granted_is_refused_before_training(name: str) -> None:
 
 
 @pytest.mark.parametrize("arm", ["calibration", "source", "both"])
-@pytest.mark.parametrize("name", [name for name in EVERYWHERE if name != "scmm"])
+@pytest.mark.parametrize("name", [name for name in EVERYWHERE if name not in OWN_ARM])
 def test_every_baseline_has_every_arm(name: str, arm: str) -> None:
     fold = folds_of("cross-corpus/calibrated")[0]
     method = quick(name, arm=arm).fit(fold.access)
@@ -208,7 +250,8 @@ def test_every_baseline_has_every_arm(name: str, arm: str) -> None:
 
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_source_labels_of_another_task_are_not_mixed_in(name: str) -> None:
-    first, second = windows_of("A", FOUR, seed=1), windows_of("B", THREE, seed=2)
+    make, options = food(name)
+    first, second = make("A", FOUR, seed=1), make("B", THREE, seed=2)
     fold = make_folds(
         [first, second],
         "cross-corpus/calibrated",
@@ -217,8 +260,9 @@ def test_source_labels_of_another_task_are_not_mixed_in(name: str) -> None:
         classes=THREE,
         source_classes=FOUR,
         calibration_trials=6,
+        **options,
     )[0]
-    arm = {"finetune_on": "source"} if name == "scmm" else {"arm": "source"}
+    arm = {"finetune_on": "source"} if name in OWN_ARM else {"arm": "source"}
     with pytest.raises(AccessError, match="class"):
         quick(name, **arm).fit(fold.access)
     # the target's own trials still teach its classes
@@ -234,7 +278,7 @@ def test_it_says_what_it_is(name: str) -> None:
     with pytest.raises(ConfigError, match="unknown parameter 'sed'"):
         make_method(name, sed=1)
     with pytest.raises(ConfigError, match="not fitted"):
-        quick(name).predict_proba(windows_of("A", THREE))
+        quick(name).predict_proba(food(name)[0]("A", THREE))
 
 
 @pytest.mark.parametrize("name", ["mlp", "scmm-scratch"])

@@ -29,11 +29,16 @@ _TWO_ARMS = ("svm", "logistic", "mlp")
 
 
 def field_methods() -> tuple[MethodPlan, ...]:
-    """Return every method that comes with the package, baselines once for each side."""
-    from affectrum.methods.registry import method_names
+    """Return every method on features that comes with the package, baselines once for each side.
+
+    Methods on signals take windows of another recipe: name them in a plan of their own.
+    """
+    from affectrum.methods.registry import get_method_class, method_names
 
     methods = []
     for name in method_names():
+        if get_method_class(name).kinds == ("raw",):
+            continue
         if name in _TWO_ARMS:
             methods += [MethodPlan(name=name, arm=arm) for arm in ("source", "calibration")]
         else:

@@ -38,6 +38,7 @@ _BUILT_IN: dict[str, str] = {
     "scmm": "affectrum.methods.scmm.estimator",
     "scmm-scratch": "affectrum.methods.baselines",
     "denoising-autoencoder": "affectrum.methods.baselines",
+    "emod": "affectrum.methods.emod.estimator",
     "dann": "affectrum.methods.dann",
     "dan": "affectrum.methods.dann",
     "coral-svm": "affectrum.methods.baselines",
