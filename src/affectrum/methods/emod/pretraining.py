@@ -23,7 +23,7 @@ from affectrum.methods.emod.sampling import CorpusSampler, RandomCorpusSampler, 
 from affectrum.methods.emod.streaming import WindowStream
 
 if TYPE_CHECKING:
-    from affectrum.protocols import Access
+    from affectrum.protocols import Access, Grant
     from affectrum.training.tracking import Log
     from affectrum.windows import Windows
 
@@ -65,7 +65,8 @@ def parts_of(access: Access, config: EMODConfig) -> list[Part]:
     access : Access
         What the protocol grants.
     config : EMODConfig
-        With ``objective="instance"`` no places are asked for, and all of them are NaN.
+        With ``objective="instance"`` no places are asked for, and all of them are NaN. With a
+        `va_table` of its own, words are placed by that table, where they are granted.
 
     Returns
     -------
@@ -88,6 +89,8 @@ def parts_of(access: Access, config: EMODConfig) -> list[Part]:
         va = grant.va
         if config.objective == "instance":
             va = np.full((len(grant.windows), 2), np.nan)
+        elif config.va_table is not None:
+            va = _places(grant, config.va_table)
         elif va is None:
             raise AccessError(
                 f"Method 'emod' with objective={config.objective!r} learns from the valence and "
@@ -97,6 +100,20 @@ def parts_of(access: Access, config: EMODConfig) -> list[Part]:
             )
         parts.append((grant.windows, va))
     return parts
+
+
+def _places(grant: Grant, va_table: str) -> NDArray[np.float64]:
+    """Place a grant's windows by the method's own table."""
+    from affectrum.protocols.plane import plane_of
+
+    table = grant.windows.table
+    if "emotion" not in table:
+        raise AccessError(
+            f"Method 'emod' with va_table={va_table!r} places emotion words, and those of "
+            f"{grant.windows.corpus} are not granted. Pass va_table to make_folds (va_table in a "
+            "plan's task) instead, which places them before they are hidden."
+        )
+    return plane_of(table, va_table)
 
 
 def fingerprint_of(access: Access, config: EMODConfig) -> str:
