@@ -145,8 +145,8 @@ class EMODConfig(MethodConfig):
     # fine-tuning
     readout: Literal["finetune", "linear-probe", "prototypes", "plane"] = Field(
         "finetune",
-        description="how classes are told: a head trained with the backbone, or, on the pre-trained "
-        "backbone as it is, logistic regression, nearest class mean, or the nearest class on the "
+        description="how classes are told: a head trained with the backbone; or, on the backbone "
+        "as it is, logistic regression, nearest class mean, or the nearest class on the "
         "plane to the valence and arousal of similar source windows (needs no class labels)",
     )
     readout_space: Literal["auto", "backbone", "projection"] = Field(
