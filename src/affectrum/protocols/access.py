@@ -137,7 +137,9 @@ class Grant:
 
     @cached_property
     def parts(self) -> tuple[Grant, ...]:
-        """The same corpus by corpus, in order of first appearance; nothing is copied or read."""
+        """The same corpus by corpus, in order of first appearance; signals on disk stay there."""
+        from affectrum.windows.lazy import detached, on_disk
+
         table = self.windows.table
         corpus = table["corpus"].to_numpy() if "corpus" in table else np.zeros(0)
         names = list(dict.fromkeys(corpus))
@@ -147,6 +149,8 @@ class Grant:
         for name in names:
             mine = np.flatnonzero(corpus == name)
             windows = self.windows.select(mine)
+            if on_disk(windows):
+                windows = detached(windows)
             windows.corpus = str(name)
             y, va = self.y, self.va
             found.append(

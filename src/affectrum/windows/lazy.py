@@ -83,6 +83,19 @@ class LazyRows:
             pieces.append((x, own if known is None else known[own]))
         return LazyRows(pieces or [(self._pieces[0][0][:0], None)])
 
+    def simplified(self) -> LazyRows | NDArray[np.float32]:
+        """Return the memory map itself where these rows are a run of one, else these rows."""
+        if len(self._pieces) > 1 or not len(self):
+            return self
+        x, rows = self._pieces[0]
+        run = slice(None) if rows is None else tables.as_run(rows)
+        return x[run] if isinstance(run, slice) else self
+
+    @property
+    def behind(self) -> int:
+        """int: rows that lie in the same files and are none of these."""
+        return sum(len(x) - (len(x) if rows is None else len(rows)) for x, rows in self._pieces)
+
     def _read(self, wanted: NDArray[np.int64]) -> NDArray[np.float32]:
         out = np.empty((len(wanted), *self.shape[1:]), dtype=np.float32)
         where = np.searchsorted(self._starts, wanted, side="right") - 1
@@ -169,6 +182,8 @@ def detached(windows: Windows) -> Windows:
     from affectrum.windows.container import Windows as WindowsClass
 
     x: Any = stored(windows)
+    if isinstance(x, LazyRows):
+        x = x.simplified()
     place = None if isinstance(x, LazyRows) else tables.file_place(x)
     if place is not None:
         x = tables.reopen(place, windows.corpus)

@@ -15,6 +15,8 @@ from affectrum.protocols.audit.certificate import Check
 from affectrum.protocols.audit.tables import rows_digest
 from affectrum.protocols.identity import row_ids, trial_codes
 
+from affectrum.windows.lazy import LazyRows, stored
+
 if TYPE_CHECKING:
     from affectrum.protocols.fold import Fold
     from affectrum.windows import Windows
@@ -29,9 +31,16 @@ _TRIALS: weakref.WeakKeyDictionary[Windows, tuple[NDArray[np.int64], pd.DataFram
 )
 
 
-def _grants(access: Access) -> dict[str, Grant]:
-    found = {role: getattr(access, role) for role in _ROLES}
-    return {role: grant for role, grant in found.items() if grant is not None}
+def _grants(access: Access) -> dict[str, tuple[Grant, ...]]:
+    """What is granted by role: one grant, or one per corpus where the source has several shapes."""
+    found: dict[str, tuple[Grant, ...]] = {}
+    for role in _ROLES:
+        grant: Grant | None = getattr(access, role)
+        if grant is not None:
+            found[role] = (grant,)
+        elif role == "source" and access.source_parts:
+            found[role] = access.source_parts
+    return found
 
 
 def check_hidden(fold: Fold) -> Check:
@@ -47,8 +56,13 @@ def check_hidden(fold: Fold) -> Check:
     Check
     """
     shown = []
-    hidden = {role: g.windows for role, g in _grants(fold.access).items() if g.y is None}
-    for role, windows in {"test": fold.test, **hidden}.items():
+    hidden = [
+        (role, grant.windows)
+        for role, granted in _grants(fold.access).items()
+        for grant in granted
+        if grant.y is None
+    ]
+    for role, windows in [("test", fold.test), *hidden]:
         names = [n for n in windows.table.columns if n in (*LABEL_COLUMNS, *STIMULUS_COLUMNS)]
         if names:
             shown.append(f"the {role} windows show {', '.join(names)}")
@@ -73,15 +87,22 @@ def check_granted(fold: Fold) -> Check:
     """
     faults = []
     grants = _grants(fold.access)
-    for role, grant in grants.items():
+    for role, granted in grants.items():
         table = fold.tables.get(role)
-        if table is None or len(table) != len(grant):
+        n = sum(map(len, granted))
+        if table is None or len(table) != n:
             listed = 0 if table is None else len(table)
-            faults.append(f"the {role} grant has {len(grant)} windows, its table {listed}")
-        elif grant.y is not None and "id" in table:
+            faults.append(f"the {role} grant has {n} windows, its table {listed}")
+            continue
+        if "id" not in table or any(grant.y is None for grant in granted):
+            continue
+        listed_ids = table["id"].to_numpy(dtype=np.uint64)
+        corpus = table["corpus"].to_numpy() if len(granted) > 1 else None
+        for grant in granted:
             if grant.windows not in _IDS:
                 _IDS[grant.windows] = rows_digest(row_ids(grant.windows.table))
-            if _IDS[grant.windows] != rows_digest(table["id"].to_numpy(dtype=np.uint64)):
+            mine = listed_ids if corpus is None else listed_ids[corpus == grant.windows.corpus]
+            if _IDS[grant.windows] != rows_digest(mine):
                 faults.append(f"the {role} grant holds other windows than its table lists")
     detail = "; ".join(faults) or f"{', '.join(grants) or 'nothing'} hold what their tables list"
     return Check("granted", not faults, len(faults), True, detail)
@@ -90,7 +111,8 @@ def check_granted(fold: Fold) -> Check:
 def check_reach(fold: Fold) -> Check:
     """Look for memory behind a grant in which more windows lie than were granted.
 
-    A selection of an array keeps the whole of it, a selection of a table all of its rows.
+    A selection of an array keeps the whole of it, a selection of a table all of its rows. Windows
+    that stay in the store's files are handed out by position: the object reads no others.
 
     Parameters
     ----------
@@ -102,21 +124,29 @@ def check_reach(fold: Fold) -> Check:
     Check
     """
     faults = []
-    for role, grant in _grants(fold.access).items():
-        x = grant.windows.x
-        whole: Any = x
-        while isinstance(getattr(whole, "base", None), np.ndarray):
-            whole = whole.base
-        behind = whole.size // max(1, x[:1].size)
-        # What `Windows` keeps of the windows that it is a selection of.
-        behind = max(
-            behind, *(len(getattr(grant.windows, name)) for name in ("_base", "_full_table"))
-        )
-        if behind > len(x):
-            faults.append(
-                f"behind the {role} windows lie {behind} windows, of which {len(x)} are granted"
+    in_files = 0
+    for role, granted in _grants(fold.access).items():
+        for grant in granted:
+            x: Any = stored(grant.windows)
+            if isinstance(x, LazyRows):
+                in_files += x.behind
+                behind = len(x)
+            else:
+                whole = x
+                while isinstance(getattr(whole, "base", None), np.ndarray):
+                    whole = whole.base
+                behind = whole.size // max(1, x[:1].size)
+            # What `Windows` keeps of the windows that it is a selection of.
+            behind = max(
+                behind, *(len(getattr(grant.windows, name)) for name in ("_base", "_full_table"))
             )
+            if behind > len(x):
+                faults.append(
+                    f"behind the {role} windows lie {behind} windows, of which {len(x)} are granted"
+                )
     detail = "; ".join(faults) or "nothing lies behind the arrays that are handed out"
+    if in_files and not faults:
+        detail += f" (rows of files are read by position; {in_files} others in these stay unread)"
     return Check("reach", not faults, len(faults), True, detail)
 
 
@@ -135,12 +165,15 @@ def check_labels(fold: Fold) -> Check:
     Check
     """
     name = "labels"
-    known = {role: grant for role, grant in _grants(fold.access).items() if grant.y is not None}
-    if not fold.access.same_task:
-        known.pop("source", None)
+    known = [
+        (role, grant)
+        for role, granted in _grants(fold.access).items()
+        for grant in granted
+        if grant.y is not None and (role != "source" or fold.access.same_task)
+    ]
     changed: dict[str, int] = {}
     n_trials = 0
-    for role, grant in known.items():
+    for role, grant in known:
         assert grant.y is not None
         if grant.windows not in _TRIALS:
             codes, trials = trial_codes(grant.windows.table)
@@ -153,7 +186,7 @@ def check_labels(fold: Fold) -> Check:
             continue
         differ = int((again != mine).sum())
         if differ:
-            changed[role] = differ
+            changed[role] = changed.get(role, 0) + differ
     worst = sum(changed.values())
     detail = (
         "; ".join(
