@@ -14,7 +14,6 @@ from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS, Access, 
 from affectrum.protocols.audit.certificate import Check
 from affectrum.protocols.audit.tables import rows_digest
 from affectrum.protocols.identity import row_ids, trial_codes
-
 from affectrum.windows.lazy import LazyRows, stored
 
 if TYPE_CHECKING:
