@@ -2,15 +2,17 @@
 
 Both train encoder and classifier of the same initial networks on the same batches; before anything
 is timed, a float64 run of both must end in the same weights. The two take turns, so that whatever
-else the machine does slows both. The best and the median of the rounds are printed.
+else the machine does slows both. The best and the median of the rounds are printed, and the
+fastest of one way beside the fastest of the other, whatever number of threads suits each.
 
-    python benchmarks/bench_finetune.py [--subjects 15] [--threads 2] [--rounds 5] [--device cpu]
+    python benchmarks/bench_finetune.py [--subjects 15] [--threads 1 2] [--rounds 5] [--device cpu]
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import os
 import time
 from collections.abc import Callable
 
@@ -96,27 +98,37 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=2010, help="SEED: 9 trials of 1-s windows")
     parser.add_argument("--channels", type=int, default=62)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
-    torch.set_num_threads(chosen.threads)
     settings = ClassifierSettings(epochs=chosen.epochs, batch_size=CONFIG.finetune_batch)
-    found = largest_difference(settings, chosen.device)
-    print(f"largest difference of weights in float64: {found:.1e}")
     data = make_data(chosen.subjects, chosen.windows, chosen.channels, torch.float32, chosen.device)
-    times = np.array(
-        [
-            [seconds(one_by_one, data, settings), seconds(at_once, data, settings)]
-            for _ in range(chosen.rounds)
-        ]
+    times: dict[tuple[int, str], list[float]] = {}
+    for threads in chosen.threads:
+        torch.set_num_threads(threads)
+        found = largest_difference(settings, chosen.device)
+        print(f"{threads} threads: largest difference of weights in float64: {found:.1e}")
+    for _ in range(chosen.rounds):
+        for threads in chosen.threads:
+            torch.set_num_threads(threads)
+            for way in (one_by_one, at_once):
+                took = times.setdefault((threads, way.__name__), [])
+                took.append(seconds(way, data, settings))
+    load = "" if not hasattr(os, "getloadavg") else f", load {os.getloadavg()[0]:.1f}"
+    print(
+        f"{chosen.subjects} subjects, {chosen.epochs} epochs of {chosen.windows} windows, "
+        f"{chosen.channels} electrodes, {chosen.device}{load}"
     )
-    for name, pick in (("best", times.min(axis=0)), ("median", np.median(times, axis=0))):
-        print(
-            f"{name}: {chosen.subjects} subjects, {chosen.epochs} epochs of {chosen.windows} "
-            f"windows, {chosen.channels} electrodes, {chosen.device}, {chosen.threads} threads: "
-            f"one by one {pick[0]:.2f} s, at once {pick[1]:.2f} s, ratio {pick[0] / pick[1]:.2f}"
+    for name, pick in (("best", min), ("median", np.median)):
+        own = {key: float(pick(took)) for key, took in times.items()}
+        for (threads, way), value in own.items():
+            print(f"{name} of {chosen.rounds}, {threads} threads, {way}: {value:.2f} s")
+        one, many = (
+            min(value for (_, way), value in own.items() if way == wanted.__name__)
+            for wanted in (one_by_one, at_once)
         )
+        print(f"{name}: best against best {one:.2f} s / {many:.2f} s = {one / many:.2f}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,15 @@ from affectrum.windows import Windows
 
 BETAS, DECAY = (0.9, 0.99), 3e-4
 CLASSES = ("negative", "neutral", "positive")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """All subjects in one group; test_scmm_side_by_side.py has several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def classifiers(

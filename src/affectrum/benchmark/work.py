@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -141,7 +142,7 @@ class CellRunner:
             out=spec.out,
             windows=partial(self._windows, cell),
             shared=self.shared,
-            tell=tell,
+            tell=_one_at_a_time(tell),
             epoch_scores=plan.epoch_scores,
             told={name: spec.told[name] for name in cell.task.corpora if name in spec.told},
             extras=(
@@ -180,6 +181,17 @@ class CellRunner:
                 "store were changed, or are others on this machine. Run the plan again."
             )
         return windows
+
+
+def _one_at_a_time(tell: Tell) -> Tell:
+    """Let several threads tell of their progress (subjects that are fine-tuned side by side)."""
+    lock = threading.Lock()
+
+    def in_turn(kind: str, **changes: Any) -> None:
+        with lock:
+            tell(kind, **changes)
+
+    return in_turn
 
 
 def _how(cell: Cell) -> Callable[[Cell, CellContext], bool]:

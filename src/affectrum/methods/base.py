@@ -322,11 +322,12 @@ class Method(ABC):
         accesses : sequence of Access
             One per fold, of one protocol and one set of classes.
         observers : sequence of callable or None, optional
-            One per access, see `fit`.
+            One per access, see `fit`. Those of different accesses may be called from different
+            threads at one time.
         pretrained : sequence of Pretrained or None, optional
             One per access, see `fit`.
         progress : callable, optional
-            See `fit`.
+            See `fit`; may be called from different threads at one time.
 
         Returns
         -------

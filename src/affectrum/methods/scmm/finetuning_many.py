@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,6 +45,8 @@ Validation = tuple[Callable[[], NDArray[np.int64]], NDArray[np.int64]]
 _GROUP_BYTES = 512 * 1024**2
 # Subjects of one group: their weights and states should stay in a processor's cache
 _GROUP_SUBJECTS = {"cpu": 8}  # elsewhere as many as memory allows
+# Groups that are trained side by side on a processor: more would wait for Python's lock
+_SIDE_BY_SIDE = 4
 
 
 def finetune_many(
@@ -65,7 +71,7 @@ def finetune_many(
         Where to compute.
     after_epoch : callable, optional
         Called as ``after_epoch(numbers, epoch, n_epochs)`` with the classifiers of these numbers
-        in evaluation mode after that epoch.
+        in evaluation mode after that epoch; from several threads, see `train_many`.
 
     Returns
     -------
@@ -133,7 +139,8 @@ def train_many(
         Seed of each subject's order of batches.
     after_epoch : callable, optional
         Called as ``after_epoch(numbers, epoch, n_epochs)`` with the classifiers of these numbers
-        in evaluation mode.
+        in evaluation mode. Groups of subjects are trained in threads of their own where arithmetic
+        may use several (`torch.get_num_threads`), so calls may come at the same time.
     validations : sequence of (callable, ndarray) or None, optional
         See `train_classifier`, one per subject.
 
@@ -151,8 +158,9 @@ def train_many(
     if min(sizes) < 2:
         raise ConfigError(f"Training a classifier needs at least 2 windows; received {min(sizes)}.")
     held = [None] * len(sizes) if validations is None else list(validations)
-    records: dict[int, list[EpochRecord]] = {}
-    for group in _groups(xs):
+    stopped = threading.Event()
+
+    def train(group: list[int]) -> list[list[EpochRecord]]:
         trainer = _Trainer(
             [classifiers[k] for k in group],
             [xs[k] for k in group],
@@ -165,31 +173,77 @@ def train_many(
         )
         tell = None if after_epoch is None else partial(after_epoch, group)
         try:
-            found = trainer.run(tell)
+            return trainer.run(tell, stopped)
+        except BaseException:
+            stopped.set()
+            raise
         finally:
             trainer.stack.release()
             for k in group:
                 classifiers[k].eval()
-        records.update(zip(group, found, strict=True))
+
+    threads = torch.get_num_threads() if xs[0].device.type == "cpu" else 1
+    side_by_side = min(threads, _SIDE_BY_SIDE, len(xs))
+    groups = _groups(xs, side_by_side)
+    with _side_by_side(side_by_side, threads, stopped) as run_all:
+        found = run_all(train, groups)
+    records = {
+        k: own
+        for group, of in zip(groups, found, strict=True)
+        for k, own in zip(group, of, strict=True)
+    }
     return [records[k] for k in range(len(sizes))]
 
 
-def _groups(xs: Sequence[torch.Tensor]) -> list[list[int]]:
+@contextlib.contextmanager
+def _side_by_side(
+    workers: int, threads: int, stopped: threading.Event
+) -> Iterator[Callable[..., list[Any]]]:
+    """Map a function over items in so many threads, which share the threads of arithmetic.
+
+    Operations on small matrices gain nothing from several threads each, whole groups do.
+    """
+    if workers < 2:
+        yield lambda function, items: [function(item) for item in items]
+        return
+    pool = ThreadPoolExecutor(
+        workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
+    )
+
+    def run_all(function: Callable[..., Any], items: Sequence[Any]) -> list[Any]:
+        return list(pool.map(function, items))
+
+    try:
+        yield run_all
+    finally:
+        stopped.set()  # of no account but after an error: the other groups then stop too
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _groups(xs: Sequence[torch.Tensor], side_by_side: int = 1) -> list[list[int]]:
     """Cut subjects into groups that are trained together, those with most windows first.
 
     So subjects of one group have like numbers of batches, and those with fewer leave an epoch
-    from the end.
+    from the end. Groups are alike in size, and as many as keep all threads busy to the end.
     """
-    most = _GROUP_SUBJECTS.get(xs[0].device.type, len(xs))
+    most = min(_GROUP_SUBJECTS.get(xs[0].device.type, len(xs)), len(xs))
+    rounds = math.ceil(len(xs) / (most * side_by_side))
+    n_groups = min(len(xs), rounds * side_by_side)
+    order = sorted(range(len(xs)), key=lambda k: -len(xs[k]))
+    limit = _GROUP_BYTES // side_by_side
     groups: list[list[int]] = []
-    n_bytes = 0
-    for number in sorted(range(len(xs)), key=lambda k: -len(xs[k])):
-        size = xs[number].numel() * xs[number].element_size()
-        if not groups or len(groups[-1]) == most or n_bytes + size > _GROUP_BYTES:
-            groups.append([])
-            n_bytes = 0
-        groups[-1].append(number)
-        n_bytes += size
+    for part in np.array_split(order, n_groups):
+        group: list[int] = []
+        n_bytes = 0
+        for number in part.tolist():
+            size = xs[number].numel() * xs[number].element_size()
+            if group and n_bytes + size > limit:
+                groups.append(group)
+                group, n_bytes = [], 0
+            group.append(number)
+            n_bytes += size
+        groups.append(group)
     return groups
 
 
@@ -229,9 +283,13 @@ class _Trainer:
         self.best_held: list[tuple[float, dict[str, torch.Tensor] | None]] = [(-1.0, None)] * n
         self.records: list[list[EpochRecord]] = [[] for _ in range(n)]
 
-    def run(self, after_epoch: Callable[[int, int], None] | None) -> list[list[EpochRecord]]:
+    def run(
+        self, after_epoch: Callable[[int, int], None] | None, stopped: threading.Event
+    ) -> list[list[EpochRecord]]:
         n_epochs = self.settings.epochs
         for epoch in range(1, n_epochs + 1):
+            if stopped.is_set():  # another group failed, which is what the caller hears of
+                break
             rates = self._rates(epoch)
             losses, accuracies = self._epoch(epoch, rates)
             self._keep_best_train(accuracies)
