@@ -44,6 +44,10 @@ def meta(base, used, fold=None, **more):
             "unlabelled source + the target's training part of subjects:2/1/1, labelled",
         ),
         (
+            meta("pretrain-finetune", ["source_signals", "source_plane", *CALIBRATION]),
+            "source with valence and arousal + the subject's first 9 trials, labelled",
+        ),
+        (
             meta(
                 "cross-corpus/unsupervised",
                 [*SOURCE, "target_unlabelled"],

@@ -112,7 +112,10 @@ def describe_access(meta: dict[str, Any]) -> str:
         }.get(meta["base"], "source")
         if meta["base"] == "few-shot" and not meta.get("source"):
             where = "other subjects"
-        words.append(f"{labels} {where}")
+        if "source_labels" not in grants and "source_plane" in grants:
+            words.append(f"{where} with valence and arousal")
+        else:
+            words.append(f"{labels} {where}")
     k = meta["calibration_trials"]
     fold = (meta.get("folds") or [{}])[0]
     if "calibration_signals" in grants and arm != "source":

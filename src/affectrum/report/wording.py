@@ -31,6 +31,7 @@ SIMULATED = (
 _GRANTS = {
     "source_signals": "source signals",
     "source_labels": "source labels",
+    "source_plane": "the source's valence and arousal",
     "calibration_signals": "the subject's first trials",
     "calibration_labels": "their labels",
     "target_unlabelled": "unlabelled target signals",
