@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import nn
+
+from affectrum.methods.emod.attend import attend
+from affectrum.methods.emod.dropout import QuickDropout
 
 __all__ = ["AxialBlock", "SpatialAttention", "TemporalAttention", "relative_rows"]
 
@@ -51,11 +53,8 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, channels, tokens, width) to the same shape."""
-        # (3, batch, tokens, heads, channels, head_width)
         qkv = self.project_in(x).unflatten(-1, (3, -1, self.head_width))
-        q, k, v = qkv.permute(3, 0, 2, 4, 1, 5)
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
-        out: torch.Tensor = self.project_out(mixed.permute(0, 3, 1, 2, 4).flatten(-2))
+        out: torch.Tensor = self.project_out(attend(qkv, 1))
         return out
 
 
@@ -108,18 +107,16 @@ class TemporalAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, channels, tokens, width) to the same shape."""
-        n_tokens = x.shape[2]
         qkv = self.project_in(self.tokens_of(x)).unflatten(-1, (3, -1, self.head_width))
-        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)  # each (batch, channels, heads, tokens, features)
-        logits = q @ k.transpose(-1, -2) / math.sqrt(self.head_width)
+        vectors = bias = None
         if self.table is not None:
-            term = self.table[relative_rows(n_tokens, self.max_offset, x.device)]
+            rows = relative_rows(x.shape[2], self.max_offset, x.device)
+            term = nn.functional.embedding(rows, self.table)
             if self.relative == "query":
-                logits = logits + torch.einsum("bchid,ijd->bchij", q, term.to(q.dtype))
+                vectors = term
             else:
-                logits = logits + term.permute(2, 0, 1)
-        mixed = logits.softmax(dim=-1).to(v.dtype) @ v
-        out: torch.Tensor = self.project_out(mixed.transpose(2, 3).flatten(-2))
+                bias = term.permute(2, 0, 1)
+        out: torch.Tensor = self.project_out(attend(qkv, 2, vectors=vectors, bias=bias))
         return out
 
 
@@ -155,7 +152,7 @@ class AxialBlock(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = QuickDropout(dropout)
         self.spatial: SpatialAttention | None = None
         self.temporal: TemporalAttention | None = None
         if spatial_attention:

@@ -1,0 +1,195 @@
+"""Attention along one axis in pieces that stay in cache; the backward pass computes it again.
+
+With heads as narrow as EMOD's (8 features), the weights of attention are the largest thing in
+memory: 16 heads x 50 x 50 for each electrode, against 50 x 128 features. They are made piece by
+piece, and only queries, keys and values are kept, so memory grows with electrodes x tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.autograd.function import once_differentiable
+
+__all__ = ["attend"]
+
+# Numbers of the weights in work at once; see `affectrum.methods.emod.fused`.
+_BUDGET_CPU = 1 << 18
+_BUDGET_DEVICE = 1 << 27
+
+
+class _Work:
+    """Cuts attention into pieces, and keeps the buffers that they share."""
+
+    def __init__(self, qkv: torch.Tensor) -> None:
+        self.qkv = qkv  # (windows, rows, length, 3, heads, features)
+        _, _, self.length, _, self.n_heads, self.features = qkv.shape
+        self.scale = 1 / math.sqrt(self.features)
+        self._buffers: dict[str, torch.Tensor] = {}
+
+    def buffer(self, name: str, *shape: int) -> torch.Tensor:
+        """Return uninitialised memory, the same for the same name."""
+        n = math.prod(shape)
+        kept = self._buffers.get(name)
+        if kept is None or kept.numel() < n:
+            kept = self._buffers[name] = self.qkv.new_empty(n)
+        return kept[:n].view(shape)
+
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        budget = _BUDGET_CPU if self.qkv.device.type == "cpu" else _BUDGET_DEVICE
+        at_once = max(1, budget // (self.n_heads * self.length**2))
+        n_windows, n_rows = self.qkv.shape[:2]
+        for i in range(0, n_windows, max(1, at_once // n_rows)):
+            windows = slice(i, min(n_windows, i + max(1, at_once // n_rows)))
+            for j in range(0, n_rows, at_once):
+                yield windows, slice(j, min(n_rows, j + at_once))
+
+    def by_head(self, name: str, part: torch.Tensor) -> torch.Tensor:
+        """Copy (windows, rows, length, heads, features) to (all heads, length, features)."""
+        part = part.transpose(2, 3)
+        into = self.buffer(name, *part.shape)
+        into.copy_(part)
+        return into.flatten(0, 2)
+
+    def weights(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        vectors: torch.Tensor | None,
+        bias: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the weights of attention, (all heads, length, length); `k` is scaled."""
+        n, length, _ = q.shape
+        logits = self.buffer("logits", n, length, length)
+        torch.bmm(q, k.transpose(1, 2), out=logits)
+        if vectors is not None:
+            term = self.buffer("term", length, n, length)
+            torch.bmm(q.transpose(0, 1), vectors.transpose(1, 2), out=term)
+            logits += term.transpose(0, 1)
+        if bias is not None:
+            by_row = logits.view(-1, *bias.shape)
+            by_row += bias
+        weights = self.buffer("weights", n, length, length)
+        torch.ops.aten._softmax.out(logits, -1, False, out=weights)
+        return weights
+
+
+class _Attend(torch.autograd.Function):
+    """Attention over axis 2 of (windows, rows, length, 3, heads, features)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        qkv: torch.Tensor,
+        vectors: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        over_channels: bool,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(qkv, vectors, bias)
+        ctx.over_channels = over_channels
+        out = qkv.new_empty(*qkv.shape[:3], *qkv.shape[4:])
+        work = _Work(qkv.transpose(1, 2) if over_channels else qkv)
+        into = out.transpose(1, 2) if over_channels else out
+        for piece in work:
+            q, k, v = (
+                work.by_head(name, work.qkv[piece][:, :, :, i]) for i, name in enumerate("qkv")
+            )
+            weights = work.weights(q, k.mul_(work.scale), vectors, bias)
+            mixed = work.buffer("mixed", *q.shape)
+            torch.bmm(weights, v, out=mixed)
+            part = into[piece].transpose(2, 3)
+            part.copy_(mixed.view(part.shape))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        qkv, vectors, bias = ctx.saved_tensors
+        down = gradients[0]
+        qkv_down = torch.empty_like(qkv)
+        into = qkv_down
+        work = _Work(qkv.transpose(1, 2) if ctx.over_channels else qkv)
+        if ctx.over_channels:
+            down, into = down.transpose(1, 2), into.transpose(1, 2)
+        vectors_down = None if vectors is None else torch.zeros_like(vectors, dtype=_wide(vectors))
+        bias_down = None if bias is None else torch.zeros_like(bias, dtype=_wide(bias))
+        for piece in work:
+            q, k, v = (
+                work.by_head(name, work.qkv[piece][:, :, :, i]) for i, name in enumerate("qkv")
+            )
+            weights = work.weights(q, k.mul_(work.scale), vectors, bias)
+            mixed_down = work.by_head("mixed", down[piece])
+            part = into[piece].transpose(2, 4)  # (windows, rows, heads, 3, length, features)
+
+            def put(i: int, value: torch.Tensor, part: torch.Tensor = part) -> None:
+                to = part[:, :, :, i]
+                to.copy_(value.view(to.shape))
+
+            answer = work.buffer("answer", *q.shape)
+            put(2, torch.bmm(weights.transpose(1, 2), mixed_down, out=answer))
+            # the buffer of the logits is free again
+            weights_down = work.buffer("logits", *weights.shape)
+            torch.bmm(mixed_down, v.transpose(1, 2), out=weights_down)
+            logits_down = work.buffer("term", *weights.shape)
+            torch.ops.aten._softmax_backward_data.out(
+                weights_down, weights, -1, weights.dtype, grad_input=logits_down
+            )
+            put(1, torch.bmm(logits_down.transpose(1, 2), q, out=answer).mul_(work.scale))
+            torch.bmm(logits_down, k, out=answer)
+            if vectors is not None and vectors_down is not None:
+                by_query = logits_down.transpose(0, 1)
+                answer += torch.bmm(by_query, vectors).transpose(0, 1)
+                vectors_down += torch.bmm(by_query.transpose(1, 2), q.transpose(0, 1))
+            put(0, answer)
+            if bias is not None and bias_down is not None:
+                bias_down += logits_down.view(-1, *bias.shape).sum(dim=0)
+        return (
+            qkv_down,
+            None if vectors_down is None else vectors_down.to(qkv.dtype),
+            None if bias_down is None else bias_down.to(qkv.dtype),
+            None,
+        )
+
+
+def _wide(x: torch.Tensor) -> torch.dtype:
+    """Return the type in which sums over pieces are kept."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def attend(
+    qkv: torch.Tensor,
+    axis: int,
+    *,
+    vectors: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Attend over electrodes or over time.
+
+    Parameters
+    ----------
+    qkv : torch.Tensor, shape (batch, channels, tokens, 3, heads, features)
+        Queries, keys and values.
+    axis : {1, 2}
+        Over which axis to attend.
+    vectors : torch.Tensor, shape (length, length, features), optional
+        For each query and key, a vector whose product with the query is added to the logits.
+    bias : torch.Tensor, shape (heads, length, length), optional
+        Added to the logits.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, channels, tokens, heads * features)
+        ``softmax(q.k / sqrt(features) + q.vectors + bias) v``.
+    """
+    apply: Any = _Attend.apply
+    with torch.autocast(qkv.device.type, enabled=False):
+        out: torch.Tensor = apply(
+            qkv,
+            None if vectors is None else vectors.to(qkv.dtype),
+            None if bias is None else bias.to(qkv.dtype),
+            axis == 1,
+        )
+    return out.flatten(-2)
