@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import sys
@@ -229,7 +230,10 @@ def _training_key(fold: Fold) -> tuple[Any, ...]:
     access = fold.access
     roles = ("source", "calibration", "unlabelled", "validation")
     prints = tuple(
-        access.fingerprint(role) if getattr(access, role) is not None else None for role in roles
+        access.fingerprint(role)
+        if getattr(access, role) is not None or (role == "source" and access.source_parts)
+        else None
+        for role in roles
     )
     return (access.protocol, access.classes, access.source_classes, access.seed, *prints)
 
@@ -239,16 +243,16 @@ def _batches(folds: FoldSet, method: Method, batched: bool) -> Iterator[list[lis
     at_once = batched and method.fits_many_at_once
     batch: list[list[Fold]] = []
     n_bytes = 0
-    last_source = None
+    last_source: Any = None
     for group in _groups(folds):
         access = group[0].access
         own = [access.calibration, access.validation]
-        source = None if access.source is None else access.source.windows
+        source = access.source_parts
         if source is not last_source:  # folds of one target corpus share the source
-            own.append(access.source)
+            own.extend(source)
         last_source = source
-        size = sum(grant.windows.x.nbytes for grant in own if grant is not None)
-        size += sum(fold.test.x.nbytes for fold in group)
+        size = sum(_n_bytes(grant.windows) for grant in own if grant is not None)
+        size += sum(_n_bytes(fold.test) for fold in group)
         if batch and (not at_once or n_bytes + size > _BATCH_BYTES):
             yield batch
             batch, n_bytes = [], 0
@@ -256,6 +260,11 @@ def _batches(folds: FoldSet, method: Method, batched: bool) -> Iterator[list[lis
         n_bytes += size
     if batch:
         yield batch
+
+
+def _n_bytes(windows: Windows) -> int:
+    """Size of the values in memory, without reading them."""
+    return 4 * math.prod(windows.shape)
 
 
 def _run_batch(
@@ -359,7 +368,9 @@ def _score_fold(
     meta = {
         **fold.to_dict(),
         **about,
-        "source_fingerprint": fold.access.fingerprint("source") if fold.access.source else None,
+        "source_fingerprint": (
+            fold.access.fingerprint("source") if fold.access.source_parts else None
+        ),
     }
     return _FoldResult(
         scores=scores,
@@ -437,6 +448,7 @@ def _meta(
         },
         "seed": cell.seed,
         "control": cell.control,
+        "permutation": cell.permutation,
         "protocol": folds.protocol,
         "base": first.base,
         "grants": list(first.access.grants),
@@ -460,7 +472,7 @@ def _meta(
                 for band in first.test.bands
             ]
         ),
-        "recipe": {"name": cell.task.recipe, "digest": parts[0].recipe},
+        "recipe": {"name": cell.task.recipe, "digest": first.test.recipe},
         "fingerprints": cell.fingerprints,
         "versions": versions(),
         "timing": {name: round(value, 4) for name, value in timing.items()},

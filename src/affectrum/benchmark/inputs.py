@@ -14,6 +14,7 @@ from affectrum.benchmark.progress import ProgressCallback, ProgressEvent
 from affectrum.errors import ConfigError, did_you_mean
 from affectrum.protocols.identity import content_hashes, row_ids
 from affectrum.windows import Windows
+from affectrum.windows.lazy import stored
 
 if TYPE_CHECKING:
     from affectrum.benchmark.plan import Plan
@@ -53,7 +54,7 @@ def windows_fingerprint(windows: Windows) -> str:
         windows.mask.tolist(),
     )
     digest.update(repr(header).encode())
-    digest.update(content_hashes(windows.x).tobytes())
+    digest.update(content_hashes(stored(windows)).tobytes())
     table = windows.table
     digest.update(row_ids(table).tobytes())
     digest.update(table["start_s"].to_numpy(dtype=np.float64).tobytes())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,6 +202,28 @@ class Access:
         # A changed source never keeps the parts of another one.
         if self.source is not None:
             object.__setattr__(self, "source_parts", self.source.parts)
+
+    def with_grants(self, change: Callable[[str, tuple[Grant, ...]], Sequence[Grant]]) -> Access:
+        """Return an access whose grants are changed, for controls.
+
+        Parameters
+        ----------
+        change : callable
+            Takes a role ("source", "calibration", "unlabelled", "validation") and its grants (one,
+            or one per corpus where the source has several shapes) and returns as many.
+
+        Returns
+        -------
+        Access
+        """
+        changes: dict[str, Any] = {}
+        for role in _ROLES:
+            grant: Grant | None = getattr(self, role)
+            if grant is not None:
+                changes[role] = change(role, (grant,))[0]
+        if self.source is None and self.source_parts:
+            changes["source_parts"] = tuple(change("source", self.source_parts))
+        return replace(self, **changes)
 
     @property
     def grants(self) -> tuple[str, ...]:

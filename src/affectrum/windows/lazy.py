@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,35 @@ from affectrum.windows.reading import read_rows
 if TYPE_CHECKING:
     from affectrum.windows.container import Windows
 
-__all__ = ["LazyRows", "detached", "join_lazily", "on_disk", "stored"]
+__all__ = ["ComputedRows", "LazyRows", "computed", "detached", "join_lazily", "on_disk", "stored"]
+
+Change = Callable[[NDArray[np.float32]], NDArray[Any]]
+
+
+class ComputedRows:
+    """Rows of another array that are changed when they are read.
+
+    Parameters
+    ----------
+    x : ndarray or LazyRows, shape (n, n_channels, n_samples)
+        The array.
+    change : callable
+        Takes some of its rows and returns as many of another shape, alike for all.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 3
+
+    def __init__(self, x: NDArray[np.float32] | LazyRows, change: Change) -> None:
+        self._x, self._change = x, change
+        last = change(np.asarray(x[:1])).shape[1:]
+        self.shape: tuple[int, int, int] = (len(x), int(last[0]), int(last[1]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray[np.float32]:
+        return np.asarray(self._change(np.asarray(self._x[rows])), dtype=np.float32)
 
 
 class LazyRows:
@@ -22,7 +50,7 @@ class LazyRows:
 
     Parameters
     ----------
-    pieces : sequence of (ndarray, ndarray of int64 or None)
+    pieces : sequence of (ndarray or ComputedRows, ndarray of int64 or None)
         Arrays of shape (n, n_channels, n_samples), alike but for n, and which of their rows are
         meant (None: all), one piece after the other.
     """
@@ -30,7 +58,7 @@ class LazyRows:
     dtype = np.dtype(np.float32)
     ndim = 3
 
-    def __init__(self, pieces: Sequence[tuple[NDArray[Any], NDArray[np.int64] | None]]) -> None:
+    def __init__(self, pieces: Sequence[tuple[Any, NDArray[np.int64] | None]]) -> None:
         self._pieces = tuple(pieces)
         sizes = [len(x) if rows is None else len(rows) for x, rows in self._pieces]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
@@ -88,6 +116,8 @@ class LazyRows:
         if len(self._pieces) > 1 or not len(self):
             return self
         x, rows = self._pieces[0]
+        if isinstance(x, ComputedRows):
+            return self
         run = slice(None) if rows is None else tables.as_run(rows)
         return x[run] if isinstance(run, slice) else self
 
@@ -111,7 +141,9 @@ class LazyRows:
         pieces: list[tuple[Any, Any, Any]] = []
         for x, rows in self._pieces:
             place = tables.file_place(x)
-            if place is None:
+            if isinstance(x, ComputedRows):
+                pieces.append((None, x, rows))
+            elif place is None:
                 pieces.append((None, np.array(x if rows is None else x[rows]), None))
             else:
                 pieces.append((place, None, rows))
@@ -164,6 +196,25 @@ def stored(windows: Windows) -> NDArray[np.float32] | LazyRows:
     if isinstance(base, LazyRows):
         return base.take(np.arange(len(base))[rows])
     return base[rows] if isinstance(rows, slice) else LazyRows([(base, rows)])
+
+
+def computed(windows: Windows, change: Change) -> NDArray[np.float32] | LazyRows:
+    """Return changed values: now for windows in memory, when they are read for those on disk.
+
+    Parameters
+    ----------
+    windows : Windows
+        Any windows.
+    change : callable
+        Takes some windows' values and returns them changed, window by window.
+
+    Returns
+    -------
+    ndarray or LazyRows, shape (n_windows, ...)
+    """
+    if not on_disk(windows):
+        return np.ascontiguousarray(change(windows.x), dtype=np.float32)
+    return LazyRows([(ComputedRows(stored(windows), change), None)])
 
 
 def detached(windows: Windows) -> Windows:
@@ -219,7 +270,7 @@ def join_lazily(windows: Sequence[Windows]) -> LazyRows:
     -------
     LazyRows
     """
-    pieces: list[tuple[NDArray[Any], NDArray[np.int64] | None]] = []
+    pieces: list[tuple[Any, NDArray[np.int64] | None]] = []
     for part in windows:
         x = stored(part)
         pieces += list(x._pieces) if isinstance(x, LazyRows) else [(x, None)]

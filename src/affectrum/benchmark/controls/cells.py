@@ -54,12 +54,22 @@ def control_cells(plan: Plan, cells: Sequence[Cell]) -> list[Cell]:
     for cell in firsts:
         tasks.setdefault(id(cell.task), cell)
         if cell.method.name not in _BLIND:
-            out += [_cell(cell, info, cell.method) for info in wanted if info.per_method]
+            out += [
+                _cell(cell, info, cell.method, number)
+                for info in wanted
+                if info.per_method
+                for number in _draws(info, plan.permutations)
+            ]
     for cell in tasks.values():
         for info in wanted:
             if not info.per_method and _exists(info, cell.task):
                 out.append(_cell(cell, info, _model(info, cell.task)))
     return out
+
+
+def _draws(info: ControlInfo, permutations: int) -> Sequence[int]:
+    """Numbers of a control's cells; more permutations leave those that are there as they are."""
+    return range(1, permutations + 1) if info.null and permutations > 1 else (0,)
 
 
 def _exists(info: ControlInfo, task: TaskPlan) -> bool:
@@ -82,7 +92,8 @@ def _exists(info: ControlInfo, task: TaskPlan) -> bool:
 def _model(info: ControlInfo, task: TaskPlan) -> MethodPlan:
     """The model of a control that brings its own."""
     grants = grants_of(task.protocol)
-    both = "calibration_labels" in grants and "source_labels" in grants and task.source_labels
+    both = "calibration_labels" in grants and "source_labels" in grants
+    both = both and task.source_labels is True
     same = task.source_classes is None or task.source_classes == task.classes
     overrides: dict[str, Any] = {}
     arm = None
@@ -99,7 +110,7 @@ def _model(info: ControlInfo, task: TaskPlan) -> MethodPlan:
     return MethodPlan(name=info.method, arm=arm, overrides=overrides, label=info.title)
 
 
-def _cell(cell: Cell, info: ControlInfo, method: MethodPlan) -> Cell:
+def _cell(cell: Cell, info: ControlInfo, method: MethodPlan, permutation: int = 0) -> Cell:
     config: Mapping[str, Any] = method.make().config.model_dump(mode="json")
     digest = cell_digest(
         describe_task(cell.task, fingerprinted=bool(cell.fingerprints)),
@@ -110,7 +121,15 @@ def _cell(cell: Cell, info: ControlInfo, method: MethodPlan) -> Cell:
         epoch_scores=False,
         batched=cell.batched,
         control=info.name,
+        permutation=permutation,
     )
     return Cell(
-        cell.task, method, cell.seed, digest, cell.fingerprints, cell.batched, control=info.name
+        cell.task,
+        method,
+        cell.seed,
+        digest,
+        cell.fingerprints,
+        cell.batched,
+        control=info.name,
+        permutation=permutation,
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectrum.affect import emod_regions
 from affectrum.errors import AccessError
 from affectrum.methods.base import derive_seed
-from affectrum.protocols.access import LABEL_COLUMNS, Access, Grant
+from affectrum.protocols.access import LABEL_COLUMNS, Grant
 from affectrum.protocols.identity import trial_codes
 from affectrum.windows import Windows
 
@@ -75,7 +77,13 @@ def balanced_permutation(
 
 
 def permute_labels(
-    fold: Fold, y_test: NDArray[np.int64], parts: Sequence[Windows], seed: int, *, by_clip: bool
+    fold: Fold,
+    y_test: NDArray[np.int64],
+    parts: Sequence[Windows],
+    seed: int,
+    *,
+    by_clip: bool,
+    permutation: int = 0,
 ) -> Fold:
     """Permute the labels of a fold, in training and test.
 
@@ -96,6 +104,9 @@ def permute_labels(
         Seed of the permutations, which are the same in all folds with the same trials.
     by_clip : bool
         By clip, not by trial.
+    permutation : int
+        0: the balanced one, see `balanced_permutation`. From 1: this draw of all permutations with
+        equal chances, as a permutation test needs them.
 
     Returns
     -------
@@ -114,28 +125,38 @@ def permute_labels(
             f"Control 'labels-by-clip' needs the clip of every trial; it is not known for "
             f"{unknown} of {len(trials)} trials of fold {fold.id}."
         )
-    donor = _by_clip(trials, seed) if by_clip else _by_trial(trials, seed)
+    donor = (_by_clip if by_clip else _by_trial)(trials, seed, permutation)
     y = trials["_y"].to_numpy(dtype=np.int64)[donor]
     keys = _keys(trials)
     new = dict(zip(keys, map(int, y), strict=True))
     given = dict(zip(keys, [keys[number] for number in donor], strict=True))
     columns = _label_columns(parts)
+    places = _places(fold, parts)
 
-    def changed(role: str, grant: Grant) -> Grant:
+    def changed(role: str, granted: tuple[Grant, ...]) -> list[Grant]:
+        if all(grant.y is None for grant in granted):
+            return _permuted_plane(
+                fold, role, granted, seed, by_clip=by_clip, permutation=permutation
+            )
+        return [relabelled(grant) for grant in granted]
+
+    def relabelled(grant: Grant) -> Grant:
         codes, own = trial_codes(grant.windows.table)
         mine = _keys(own)
         labels = np.array([new[key] for key in mine], dtype=np.int64)[codes]
         table = grant.windows.table
         shown = [name for name in LABEL_COLUMNS if name in table and name in columns]
         lent = columns.loc[[given[key] for key in mine], shown].iloc[codes]
+        va = None if grant.va is None else np.array([places[given[key]] for key in mine])[codes]
         return Grant(
             grant.windows.with_table(table.assign(**{n: lent[n].to_numpy() for n in shown})),
             labels,
+            va,
         )
 
     return replace(
         fold,
-        access=_with_grants(fold.access, changed),
+        access=fold.access.with_grants(changed),
         scheme=Relabelled(fold.classes, new),
     )
 
@@ -187,19 +208,22 @@ def probe_stimulus(fold: Fold, parts: Sequence[Windows], level: str) -> Fold:
         for key, name in _trial_values(fold.tables[role], level)
     }
 
-    def changed(role: str, grant: Grant) -> Grant:
+    def changed(role: str, granted: tuple[Grant, ...]) -> list[Grant]:
+        if role not in roles:
+            return list(granted)
         # The probe may know the stimulus even where a method may not know the labels.
-        table = fold.tables[role]
-        y = np.array([index.get(str(n), -1) for n in table[level]], dtype=np.int64)
-        shown = table[_TRIAL].reset_index(drop=True)
-        return Grant(grant.windows.with_table(_with_keys(grant.windows.table, shown)), y)
+        out = []
+        for grant, table in zip(granted, _tables(fold, role, granted), strict=True):
+            y = np.array([index.get(str(n), -1) for n in table[level]], dtype=np.int64)
+            shown = table[_TRIAL].reset_index(drop=True)
+            windows = grant.windows.with_table(_with_keys(grant.windows.table, shown))
+            out.append(Grant(windows, y, grant.va))
+        return out
 
     rows = np.flatnonzero(keep)
     x = np.ascontiguousarray(fold.test.x[rows])
     test = _rebuilt(fold.test, x, fold.test.table.iloc[rows].reset_index(drop=True))
-    access = replace(
-        _with_grants(fold.access, changed, every=True), classes=classes, source_classes=None
-    )
+    access = replace(fold.access.with_grants(changed), classes=classes, source_classes=None)
     return replace(
         fold,
         access=access,
@@ -245,15 +269,17 @@ def _rebuilt(windows: Windows, x: NDArray[np.float32], table: pd.DataFrame) -> W
     )
 
 
-def _with_grants(
-    access: Access, changed: Callable[[str, Grant], Grant], *, every: bool = False
-) -> Access:
-    grants: dict[str, Any] = {}
-    for role in _LABELLED:
-        grant: Grant | None = getattr(access, role)
-        if grant is not None and (every or grant.y is not None):
-            grants[role] = changed(role, grant)
-    return replace(access, **grants)
+def _granted(fold: Fold, role: str) -> tuple[Grant, ...]:
+    grant: Grant | None = getattr(fold.access, role)
+    if grant is not None:
+        return (grant,)
+    return fold.access.source_parts if role == "source" else ()
+
+
+def _tables(fold: Fold, role: str, granted: Sequence[Grant]) -> list[pd.DataFrame]:
+    """The identifiers of each grant of a role, which lie one after the other in its table."""
+    stops = np.cumsum([0, *map(len, granted)])
+    return [fold.tables[role].iloc[a:b] for a, b in pairwise(stops)]
 
 
 def _labelled_trials(fold: Fold, y_test: NDArray[np.int64]) -> pd.DataFrame:
@@ -263,10 +289,10 @@ def _labelled_trials(fold: Fold, y_test: NDArray[np.int64]) -> pd.DataFrame:
         if role == "test":
             y = y_test
         else:
-            grant: Grant | None = getattr(fold.access, role)
-            if grant is None or grant.y is None:
+            known = [grant.y for grant in _granted(fold, role) if grant.y is not None]
+            if not known:
                 continue
-            y = grant.y
+            y = np.concatenate(known)
         own = role == "source" and not fold.access.same_task
         part = fold.tables[role][[*_TRIAL, "clip"]].assign(
             _y=y, _role=role, _side="source" if own else "task"
@@ -275,18 +301,86 @@ def _labelled_trials(fold: Fold, y_test: NDArray[np.int64]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _by_trial(trials: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+def _places(fold: Fold, parts: Sequence[Windows]) -> dict[Key, NDArray[np.float64]]:
+    """Valence and arousal of every trial: as granted, else by its columns."""
+    found: dict[Key, NDArray[np.float64]] = {}
+    for part in parts:
+        trials = part.trials()
+        columns = [name for name in ("valence", "arousal") if name in trials]
+        va = (
+            trials[columns].to_numpy(dtype=np.float64)
+            if len(columns) == 2
+            else np.full((len(trials), 2), np.nan)
+        )
+        found.update(zip(_keys(trials), va, strict=True))
+    for role in _LABELLED:
+        for grant in _granted(fold, role):
+            if grant.va is not None and grant.y is not None:
+                codes, own = trial_codes(grant.windows.table)
+                first = np.unique(codes, return_index=True)[1]
+                found.update(zip(_keys(own), grant.va[first], strict=True))
+    return found
+
+
+def _permuted_plane(
+    fold: Fold,
+    role: str,
+    granted: Sequence[Grant],
+    seed: int,
+    *,
+    by_clip: bool,
+    permutation: int,
+) -> list[Grant]:
+    """Permute valence and arousal where they are granted without classes.
+
+    By clip only among trials whose clip is known; the others by trial.
+    """
+    if all(grant.va is None for grant in granted):
+        return list(granted)
+    tables = _tables(fold, role, granted)
+    va = np.concatenate([np.full((len(g), 2), np.nan) if g.va is None else g.va for g in granted])
+    table = pd.concat(tables, ignore_index=True)
+    codes, _ = trial_codes(table)
+    first = np.unique(codes, return_index=True)[1]
+    trials = table.iloc[first][[*_TRIAL, "clip"]].reset_index(drop=True)
+    # places as codes: permutations are chosen so that old and new have little to do with each other
+    _, place = np.unique(emod_regions(va[first]), return_inverse=True)
+    trials = trials.assign(_y=place, _role=role, _side="plane")
+    donor = _by_trial(trials, seed, permutation)
+    known = np.flatnonzero(trials["clip"].notna().to_numpy())
+    if by_clip and len(known):
+        own = trials.iloc[known].reset_index(drop=True)
+        donor[known] = known[_by_clip(own, seed, permutation)]
+    new = va[first][donor][codes]
+    stops = np.cumsum([0, *map(len, granted)])
+    return [
+        replace(grant, va=None if grant.va is None else new[a:b])
+        for grant, (a, b) in zip(granted, pairwise(stops), strict=True)
+    ]
+
+
+def _permutation(
+    y: NDArray[np.int64], permutation: int, seed: int, *place: str
+) -> NDArray[np.int64]:
+    """The balanced permutation of some labels, or one of the random ones."""
+    if not permutation:
+        return balanced_permutation(y, np.random.default_rng(derive_seed(seed, *place)))
+    rng = np.random.default_rng(derive_seed(seed, "permutation", str(permutation), *place))
+    return rng.permutation(len(y)).astype(np.int64)
+
+
+def _by_trial(trials: pd.DataFrame, seed: int, permutation: int) -> NDArray[np.int64]:
     donor = np.arange(len(trials))
     y = trials["_y"].to_numpy(dtype=np.int64)
     groups = ["_role", "corpus", "subject", "session"]
     for name, rows in trials.groupby(groups, sort=True).indices.items():
         place = name[1:] if isinstance(name, tuple) else (name,)
-        rng = np.random.default_rng(derive_seed(seed, "by trial", *map(str, place)))
-        donor[rows] = rows[balanced_permutation(y[rows], rng)]
+        order = _permutation(y[rows], permutation, seed, "by trial", *map(str, place))
+        donor[rows] = rows[order]
     return donor
 
 
-def _by_clip(trials: pd.DataFrame, seed: int) -> NDArray[np.int64]:
+def _by_clip(trials: pd.DataFrame, seed: int, permutation: int) -> NDArray[np.int64]:
     clip = trials["clip"].astype(str).to_numpy()
     side = trials["_side"].to_numpy(dtype=str)
     y = trials["_y"].to_numpy(dtype=np.int64)
@@ -306,8 +400,8 @@ def _by_clip(trials: pd.DataFrame, seed: int) -> NDArray[np.int64]:
     other: dict[str, str] = {}
     for clips in strata.values():
         classes = np.array([np.bincount(y[where[name]]).argmax() for name in clips])
-        rng = np.random.default_rng(derive_seed(seed, "by clip", *clips))
-        for name, number in zip(clips, balanced_permutation(classes, rng), strict=True):
+        order = _permutation(classes, permutation, seed, "by clip", *clips)
+        for name, number in zip(clips, order, strict=True):
             other[name] = clips[int(number)]
     # The same subject's trial of the other clip, in this session or another; else anybody's.
     donor = np.arange(len(trials))

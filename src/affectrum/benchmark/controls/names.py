@@ -33,6 +33,8 @@ class ControlInfo:
     probe : bool
         True: it is scored on other classes (clips, films), so that it has a chance level of its
         own.
+    null : bool
+        True: labels are permuted, as often as a plan's `permutations` says.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ControlInfo:
     per_method: bool = False
     method: str = ""
     probe: bool = False
+    null: bool = False
 
 
 _ALL = (
@@ -49,6 +52,7 @@ _ALL = (
         "null: labels permuted by trial",
         "what is left when each subject's trials get each other's labels, in training and test",
         per_method=True,
+        null=True,
     ),
     ControlInfo(
         "labels-by-clip",
@@ -56,6 +60,7 @@ _ALL = (
         "what is left when clips get each other's labels, alike for all subjects: a model that "
         "recognises the clip keeps its score",
         per_method=True,
+        null=True,
     ),
     ControlInfo(
         "no-muscle",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from affectrum.benchmark.cell import CellContext, run_cell
@@ -38,7 +39,9 @@ class ControlFolds(FoldSet):
         return self._change(super()._build(task, plan))
 
 
-def control_folds(folds: FoldSet, parts: Sequence[Windows], control: str, seed: int = 0) -> FoldSet:
+def control_folds(
+    folds: FoldSet, parts: Sequence[Windows], control: str, seed: int = 0, permutation: int = 0
+) -> FoldSet:
     """Return a task's folds as a control sees them.
 
     Parameters
@@ -51,19 +54,22 @@ def control_folds(folds: FoldSet, parts: Sequence[Windows], control: str, seed: 
         Name of the control; those with nothing but another model leave folds as they are.
     seed : int
         Seed of permutations.
+    permutation : int
+        Number of the permutation, see `affectrum.benchmark.controls.labels.permute_labels`.
 
     Returns
     -------
     FoldSet
     """
-    kept: dict[str, tuple[Grant, Grant]] = {}
+    kept: dict[str, tuple[Grant, tuple[Grant, ...]]] = {}
+
+    def permuted(fold: Fold, *, by_clip: bool) -> Fold:
+        y = truth(parts, fold)
+        return permute_labels(fold, y, parts, seed, by_clip=by_clip, permutation=permutation)
+
     changes: dict[str, Callable[[Fold], Fold]] = {
-        "labels-by-trial": lambda fold: permute_labels(
-            fold, truth(parts, fold), parts, seed, by_clip=False
-        ),
-        "labels-by-clip": lambda fold: permute_labels(
-            fold, truth(parts, fold), parts, seed, by_clip=True
-        ),
+        "labels-by-trial": partial(permuted, by_clip=False),
+        "labels-by-clip": partial(permuted, by_clip=True),
         "no-muscle": lambda fold: without_muscles(fold, kept),
         "muscle-probe": lambda fold: muscles_only(fold, kept),
         "clip-probe": lambda fold: probe_stimulus(fold, parts, "clip"),
@@ -95,6 +101,6 @@ def run_control(cell: Cell, context: CellContext) -> bool:
     """
 
     def alter(folds: FoldSet, parts: Sequence[Windows]) -> FoldSet:
-        return control_folds(folds, parts, cell.control, cell.seed)
+        return control_folds(folds, parts, cell.control, cell.seed, cell.permutation)
 
     return run_cell(cell, context, alter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from affectrum.electrodes import edge_electrodes
 from affectrum.errors import AccessError, ElectrodeError
 from affectrum.protocols.access import Grant
 from affectrum.windows import Windows
+from affectrum.windows.lazy import computed
 
 if TYPE_CHECKING:
     from affectrum.features import Band
@@ -25,10 +27,11 @@ FAST_HZ = 30.0
 SLOW_HZ = 20.0
 _TOP_HZ = 45.0
 _HAIR = 1e-6
-_ROLES = ("source", "calibration", "unlabelled", "validation")
+# Windows of signals whose power is computed at a time.
+_BLOCK = 256
 
 # The training side that was changed last: folds of one target share it.
-_Kept = dict[str, tuple[Grant, Grant]]
+_Kept = dict[str, tuple[Grant, tuple[Grant, ...]]]
 
 
 def muscles_only(fold: Fold, kept: _Kept | None = None) -> Fold:
@@ -57,7 +60,7 @@ def muscles_only(fold: Fold, kept: _Kept | None = None) -> Fold:
             f"these windows hold {', '.join(fold.test.channels)}."
         )
     if fold.test.kind == "raw":
-        return _changed(fold, lambda windows: _fast_power(windows, edge), kept)
+        return _changed(fold, _fast_power, kept)
     bands = _bands(fold.test, "muscle-probe")
     fast = [number for number, band in enumerate(bands) if band.low >= FAST_HZ - _HAIR]
     if not fast:
@@ -94,7 +97,7 @@ def without_muscles(fold: Fold, kept: _Kept | None = None) -> Fold:
             "Control 'no-muscle' leaves no electrode: all of these windows' are at the edge."
         )
     if fold.test.kind == "raw":
-        return _changed(fold, lambda windows: _slow_signals(windows, inner), kept)
+        return _changed(fold, _slow_signals, kept)
     bands = _bands(fold.test, "no-muscle")
     slow = [number for number, band in enumerate(bands) if band.high <= SLOW_HZ + _HAIR]
     if not slow:
@@ -128,15 +131,14 @@ def _bands(windows: Windows, control: str) -> tuple[Band, ...]:
 
 def _changed(fold: Fold, change: Callable[[Windows], Windows], kept: _Kept | None) -> Fold:
     kept = {} if kept is None else kept
-    grants: dict[str, Any] = {}
-    for role in _ROLES:
-        grant: Grant | None = getattr(fold.access, role)
-        if grant is None:
-            continue
-        if role not in kept or kept[role][0] is not grant:
-            kept[role] = (grant, Grant(change(grant.windows), grant.y))
-        grants[role] = kept[role][1]
-    return replace(fold, access=replace(fold.access, **grants), test=change(fold.test))
+
+    def changed(role: str, granted: tuple[Grant, ...]) -> tuple[Grant, ...]:
+        if role not in kept or kept[role][0] is not granted[0]:
+            new = tuple(replace(grant, windows=change(grant.windows)) for grant in granted)
+            kept[role] = (granted[0], new)
+        return kept[role][1]
+
+    return replace(fold, access=fold.access.with_grants(changed), test=change(fold.test))
 
 
 def _rebuilt(windows: Windows, x: Any, chosen: list[int], **changes: Any) -> Windows:
@@ -150,29 +152,47 @@ def _rebuilt(windows: Windows, x: Any, chosen: list[int], **changes: Any) -> Win
         "mask": windows.mask[chosen],
         **changes,
     }
-    return Windows(np.ascontiguousarray(x, dtype=np.float32), windows.table, **fields)
+    return Windows(x, windows.table, **fields)
 
 
 def _subset(windows: Windows, channels: list[int], bands: list[int]) -> Windows:
     assert windows.bands is not None
-    x = windows.x[:, channels][:, :, bands]
+    x = np.ascontiguousarray(windows.x[:, channels][:, :, bands], dtype=np.float32)
     return _rebuilt(windows, x, channels, bands=tuple(windows.bands[number] for number in bands))
 
 
-def _slow_signals(windows: Windows, channels: list[int]) -> Windows:
+def _slow_signals(windows: Windows) -> Windows:
+    """Signals below 20 Hz away from the edge, of each corpus's own electrodes."""
+    edge = _edge(windows.channels, "no-muscle")
+    inner = [number for number in range(len(windows.channels)) if number not in edge]
+    if not inner:
+        raise AccessError(
+            f"Control 'no-muscle' leaves no electrode of {windows.corpus}: all are at the edge."
+        )
+    assert windows.sfreq is not None
+    return _rebuilt(
+        windows, computed(windows, partial(_below, channels=inner, sfreq=windows.sfreq)), inner
+    )
+
+
+def _below(x: Any, channels: list[int], sfreq: float) -> Any:
+    """Filter windows, shape (n, n_channels, n_samples)."""
     from affectrum.signals.filters import bandpass
 
-    assert windows.sfreq is not None
-    x = windows.x[:, channels]
-    if windows.sfreq > 2 * SLOW_HZ:
-        x = bandpass(x, windows.sfreq, None, SLOW_HZ)
-    return _rebuilt(windows, x, channels)
+    x = x[:, channels]
+    return bandpass(x, sfreq, None, SLOW_HZ) if sfreq > 2 * SLOW_HZ else x
 
 
-def _fast_power(windows: Windows, channels: list[int]) -> Windows:
-    """Logarithm of the power above 30 Hz, one feature per electrode."""
+def _fast_power(windows: Windows) -> Windows:
+    """Logarithm of the power above 30 Hz, one feature per electrode at the edge."""
     from affectrum.features import Band, band_power
 
+    channels = _edge(windows.channels, "muscle-probe")
+    if not channels:
+        raise AccessError(
+            f"Control 'muscle-probe' needs electrodes at the edge of the cap; {windows.corpus} has "
+            f"none among {', '.join(windows.channels)}."
+        )
     assert windows.sfreq is not None
     top = min(_TOP_HZ, 0.45 * windows.sfreq)
     if top <= FAST_HZ:
@@ -182,8 +202,13 @@ def _fast_power(windows: Windows, channels: list[int]) -> Windows:
         )
     band = Band("fast", FAST_HZ, top)
     length = windows.shape[2] / windows.sfreq
-    power = band_power(
-        windows.x[:, channels], windows.sfreq, bands={"fast": (FAST_HZ, top)}, window=length
-    )
-    x = np.log(np.maximum(power[:, 0], 1e-30))
+    x = np.empty((len(windows), len(channels), 1), dtype=np.float32)
+    for start in range(0, len(windows), _BLOCK):
+        power = band_power(
+            windows.batch(slice(start, start + _BLOCK))[:, channels],
+            windows.sfreq,
+            bands={"fast": (FAST_HZ, top)},
+            window=length,
+        )
+        x[start : start + _BLOCK] = np.log(np.maximum(power[:, 0], 1e-30))
     return _rebuilt(windows, x, channels, kind="de", bands=(band,))
