@@ -221,6 +221,11 @@ def _check_rules(about: SharedCell) -> None:
         task = TaskPlan.model_validate(dict(about.task))
         base = base_protocol(about.protocol)
         granted = set(grants_of(base))
+        if task.source_labels is not True:
+            granted -= {"source_labels"}
+            granted |= {"source_plane"} if task.source_labels == "plane" else set()
+        if base == "pretrain-finetune" and not task.sources:
+            granted -= {"source_signals", "source_labels"}
     except ValueError as error:  # also of pydantic, and a protocol that is not known
         raise StoreError(f"its task is not valid: {str(error)[:300]}") from None
     faults = []
