@@ -43,6 +43,8 @@ class Cell:
     control : str
         Name of the control that the cell is (see `affectrum.benchmark.controls`); empty for a
         score.
+    permutation : int
+        Number of the draw of a null control, from 1; 0 for the one that forgets classes best.
     """
 
     task: TaskPlan
@@ -52,11 +54,13 @@ class Cell:
     fingerprints: dict[str, str] = field(default_factory=dict)
     batched: bool = True
     control: str = ""
+    permutation: int = 0
 
     @property
     def title(self) -> str:
         """Task, method and seed, and the control's name."""
         control = f" · {self.control}" if self.control else ""
+        control += f" {self.permutation}" if self.permutation else ""
         return f"{self.task.title} · {self.method.title} · seed {self.seed}{control}"
 
 
@@ -70,6 +74,7 @@ def cell_digest(
     epoch_scores: bool = True,
     batched: bool = True,
     control: str = "",
+    permutation: int = 0,
 ) -> str:
     """Return the name of a cell: a digest of everything that its numbers depend on.
 
@@ -89,6 +94,8 @@ def cell_digest(
         Of the plan.
     control : str
         Name of the control, or empty.
+    permutation : int
+        Number of its draw, or 0.
     """
     from affectrum import __version__
 
@@ -105,6 +112,8 @@ def cell_digest(
     }
     if control:
         content["control"] = control
+    if permutation:
+        content["permutation"] = permutation
     return digest_of(content)
 
 

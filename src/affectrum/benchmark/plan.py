@@ -44,6 +44,10 @@ class Plan(Strict):
     controls : bool or list of str
         Also compute the null controls and companions of each score as cells of their own (see
         `affectrum.benchmark.controls`); a list names some of them.
+    permutations : int
+        How often the labels of a null control are permuted, each time in a cell of its own. One
+        takes the permutation that forgets the classes best; more are drawn at random, so that the
+        null has an interval and the score a p value.
     extras : bool
         Store what the report's figures need (see `affectrum.benchmark.extras`), for the first
         seed; not for a task that differs from another one only by fewer calibration trials.
@@ -58,6 +62,7 @@ class Plan(Strict):
     epoch_scores: bool = True
     batched: bool = True
     controls: bool | tuple[str, ...] = False
+    permutations: int = Field(1, ge=1, le=10_000)
     extras: bool = False
 
     @field_validator("tasks", mode="after")

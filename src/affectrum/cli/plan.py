@@ -49,6 +49,7 @@ def plan(plan: Path, /, *, out: Path | None = None, workers: int = 1, json: bool
             "task": cell.task.title,
             "method": cell.method.title,
             "control": cell.control or None,
+            "permutation": cell.permutation or None,
             "seed": cell.seed,
             "state": "done" if cost.done else "to do",
             "seconds": round(cost.seconds, 1),

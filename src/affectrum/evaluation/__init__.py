@@ -42,6 +42,7 @@ from affectrum.evaluation.effects import (
 )
 from affectrum.evaluation.heldout import HeldOut, Tempered, conformal_held_out, temper
 from affectrum.evaluation.intervals import Interval, crossed_bootstrap, crossed_confusions
+from affectrum.evaluation.nulls import Null, null_of
 from affectrum.evaluation.optimism import learning_curve, optimism_gap
 from affectrum.evaluation.pairs import compare_predictions
 from affectrum.evaluation.power import detectable_difference, detection_power
@@ -78,6 +79,7 @@ __all__ = [
     "Friedman",
     "HeldOut",
     "Interval",
+    "Null",
     "PairedTest",
     "Predictions",
     "SharedCounts",
@@ -107,6 +109,7 @@ __all__ = [
     "learning_curve",
     "metrics",
     "metrics_from_confusion",
+    "null_of",
     "optimism_gap",
     "paired_cohens_d",
     "paired_dominance",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from affectrum.errors import AffectrumError
 from affectrum.evaluation.chance import chance_level
 from affectrum.evaluation.intervals import crossed_bootstrap, crossed_confusions
+from affectrum.evaluation.nulls import Null, null_of
 from affectrum.evaluation.pairs import compare_predictions
 from affectrum.evaluation.predictions import Predictions
 
@@ -32,7 +33,8 @@ class CardRow:
     title : str
         For readers.
     value, low, high : float
-        Mean over subjects with its interval.
+        Mean over subjects with its interval; of a null that was drawn several times the mean of
+        these and the interval in which one more would fall.
     chance, chance_low, chance_high : float
         Chance of this line's own classes (labels of clips permuted), with its interval.
     difference, difference_low, difference_high : float
@@ -40,6 +42,10 @@ class CardRow:
         labels.
     says : str
         What follows, in one sentence.
+    n_permutations : int
+        How often a null was drawn; 0 for other lines.
+    p_value : float
+        Of the score under that null; NaN for other lines and for a single permutation.
     """
 
     name: str
@@ -54,6 +60,8 @@ class CardRow:
     difference_low: float = float("nan")
     difference_high: float = float("nan")
     says: str = ""
+    n_permutations: int = 0
+    p_value: float = float("nan")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -93,7 +101,7 @@ class DecodeCard:
 
 def decode_card(
     score: Predictions,
-    controls: Mapping[str, Predictions],
+    controls: Mapping[str, Predictions | Sequence[Predictions]],
     *,
     titles: Mapping[str, str] | None = None,
     nulls: Collection[str] = ("labels-by-trial", "labels-by-clip"),
@@ -110,8 +118,9 @@ def decode_card(
     ----------
     score : Predictions
         Of the method.
-    controls : mapping of str to Predictions
-        Of each control that was computed, in the order of the card.
+    controls : mapping of str to Predictions, or to a sequence of them
+        Of each control that was computed, in the order of the card; of a null one for each
+        permutation.
     titles : mapping of str to str, optional
         Names for readers.
     nulls, probes : collection of str
@@ -136,20 +145,15 @@ def decode_card(
         "score", titles.get("score", "the score"), score, metric, n_replicates, n_permutations
     )
     rows = [first]
-    for name, predictions in controls.items():
-        row = _row(name, titles.get(name, name), predictions, metric, n_replicates, n_permutations)
-        gap = (np.nan, np.nan, np.nan)
-        if name not in (*nulls, *probes):
-            gap = _gap(score, predictions, metric, n_replicates)
-        row = CardRow(
-            **{
-                **row.to_dict(),
-                "difference": gap[0],
-                "difference_low": gap[1],
-                "difference_high": gap[2],
-            }
-        )
-        rows.append(CardRow(**{**row.to_dict(), "says": _says(row, first, name in probes)}))
+    for name, given in controls.items():
+        draws = [given] if isinstance(given, Predictions) else list(given)
+        row = _row(name, titles.get(name, name), draws[0], metric, n_replicates, n_permutations)
+        if name in nulls:
+            row = _with_null(row, null_of(draws, metric), first.value)
+        elif name not in probes:
+            gap = _gap(score, draws[0], metric, n_replicates)
+            row = replace(row, difference=gap[0], difference_low=gap[1], difference_high=gap[2])
+        rows.append(replace(row, says=_says(row, name in probes)))
     missing = tuple(titles.get(name, name) for name in expected if name not in controls)
     near = "" if trained is None else _nearness_sentence(score, trained)
     return DecodeCard(tuple(rows), missing, near)
@@ -222,6 +226,21 @@ def _row(
     return CardRow(name, title, *ends, chance.value, chance.low, chance.high)
 
 
+def _with_null(row: CardRow, null: Null, score: float) -> CardRow:
+    if len(null) < 2:
+        return replace(row, n_permutations=1)
+    low, high = null.interval
+    return replace(
+        row,
+        title=f"{row.title}, {len(null)} times",
+        value=null.value,
+        low=low,
+        high=high,
+        n_permutations=len(null),
+        p_value=null.p_value(score),
+    )
+
+
 def _gap(
     score: Predictions, control: Predictions, metric: str, replicates: int
 ) -> tuple[float, float, float]:
@@ -237,13 +256,24 @@ def _gap(
     return (sign * float(row["difference"]), ends[0], ends[1])
 
 
+_NULLS = {
+    "labels-by-trial": ("labels permuted by trial", "look for a leak"),
+    "labels-by-clip": (
+        "labels dealt to clips by lot",
+        "it recognises clips, whatever they make people feel",
+    ),
+}
+
+
 def _points(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _says(row: CardRow, score: CardRow, probe: bool) -> str:
+def _says(row: CardRow, probe: bool) -> str:
     """One sentence; only what the intervals support."""
-    above = row.low > row.chance_high
+    # The interval of many permutations is one of the null itself, that of one is of its subjects
+    # and clips, as chance's is.
+    above = row.low > (row.chance if row.n_permutations > 1 else row.chance_high)
     value, chance = _points(row.value), _points(row.chance)
     if probe:
         what = "film" if row.name.startswith("film") else "clip"
@@ -253,20 +283,19 @@ def _says(row: CardRow, score: CardRow, probe: bool) -> str:
             if above
             else f"The {what} itself is not shown to be recognised ({value}, chance {chance})."
         )
-    if row.name == "labels-by-trial":
-        return (
-            f"With labels permuted by trial it still scores {value} (chance {chance}): look for a "
-            "leak."
+    if row.n_permutations:
+        how, why = _NULLS.get(row.name, (row.title, "look at what it has learnt"))
+        if row.n_permutations > 1:
+            value = f"{value}, {_points(row.low)} to {_points(row.high)}"
+            how = f"{how} {row.n_permutations} times"
+        said = (
+            f"With {how} it still scores {value} (chance {chance}): {why}."
             if above
-            else f"With labels permuted by trial it is not shown to be above chance ({value})."
+            else f"With {how} it is not shown to be above chance ({value})."
         )
-    if row.name == "labels-by-clip":
-        return (
-            f"With labels dealt to clips by lot it still scores {value} (chance {chance}): it "
-            "recognises clips, whatever they make people feel."
-            if above
-            else f"With labels dealt to clips by lot it is not shown to be above chance ({value})."
-        )
+        if row.n_permutations > 1:
+            said += f" The score beside these: p = {row.p_value:.3g}."
+        return said
     if not np.isfinite(row.difference_low):
         return f"{row.title}: {value}; not compared (too few subjects or clips in common)."
     gap = f"{_points(row.difference)} points, {_points(row.difference_low)} to " + _points(

@@ -77,16 +77,16 @@ def build_cards(run: Path, tasks: Sequence[TaskResult], *, simulated: bool) -> S
     return section
 
 
-def card_of(method: MethodResult, controls: dict[tuple[str, str], CellResult]) -> DecodeCard:
+def card_of(method: MethodResult, controls: dict[tuple[str, str], list[CellResult]]) -> DecodeCard:
     """Return the card of one method.
 
     Parameters
     ----------
     method : MethodResult
         The method under its task.
-    controls : dict of (str, str) to CellResult
-        Control cells of the task by the control's name and the method's label; controls with a
-        model of their own have an empty label.
+    controls : dict of (str, str) to list of CellResult
+        Control cells of the task by the control's name and the method's label, one for each
+        permutation of a null; controls with a model of their own have an empty label.
 
     Returns
     -------
@@ -96,9 +96,9 @@ def card_of(method: MethodResult, controls: dict[tuple[str, str], CellResult]) -
 
     found = {}
     for name, info in CONTROLS.items():
-        cell = controls.get((name, method.label if info.per_method else ""))
-        if cell is not None:
-            found[name] = cell.evaluable()
+        cells = controls.get((name, method.label if info.per_method else ""))
+        if cells:
+            found[name] = [cell.evaluable() for cell in cells]
     own = ("target-only", "clip-probe", "film-probe")  # exist under some protocols only
     return decode_card(
         method.predictions[0],
@@ -110,17 +110,25 @@ def card_of(method: MethodResult, controls: dict[tuple[str, str], CellResult]) -
     )
 
 
-def _controls(run: Path) -> dict[str, dict[tuple[str, str], CellResult]]:
+def _controls(run: Path) -> dict[str, dict[tuple[str, str], list[CellResult]]]:
     from affectrum.benchmark import load_record
     from affectrum.benchmark.controls import CONTROLS
 
-    found: dict[str, dict[tuple[str, str], CellResult]] = {}
+    found: dict[str, dict[tuple[str, str], list[CellResult]]] = {}
     for cell in load_record(run, controls=True):
         name = str(cell.meta.get("control", ""))
         if name not in CONTROLS:
             continue
         label = str(cell.meta["method"]["label"]) if CONTROLS[name].per_method else ""
-        found.setdefault(_key(cell.meta), {}).setdefault((name, label), cell)
+        known = found.setdefault(_key(cell.meta), {}).setdefault((name, label), [])
+        number = int(cell.meta.get("permutation", 0))
+        if not known:
+            known.append(cell)
+        elif number and cell.meta["seed"] == known[0].meta["seed"]:
+            if not known[0].meta.get("permutation", 0):
+                known.clear()  # the balanced one is not one of the random ones
+            if all(other.meta["permutation"] != number for other in known):
+                known.append(cell)
     return found
 
 
