@@ -22,6 +22,7 @@ _PARTS: dict[str, tuple[bool, str, str]] = {
     "matplotlib": (True, "figures", ""),
     "distributed": (False, "the engine dask", "dask"),
     "submitit": (False, "the engine slurm", "slurm"),
+    "tensorboard": (False, "curves of a pre-training", "track"),
 }
 
 
