@@ -64,9 +64,9 @@ class WindowStream:
     va : sequence of ndarray, shape (n_windows_of_corpus, 2)
         Valence and arousal of each window on -1..1; NaN where not known.
     sampler : CorpusSampler
-        Which rows form a batch.
+        Which rows form a batch; asked from several threads.
     prefetch : int
-        Batches read ahead; 0 reads when asked.
+        Batches read ahead, each by a thread of its own; 0 reads when asked.
     rank, world_size : int
         This process's number and how many there are: it reads its share of each batch only.
     augmentation : {"none", "released", "views"}
@@ -137,7 +137,8 @@ class WindowStream:
             for step in range(start, stop):
                 yield self._to_device(self.read(step))
             return
-        reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="windows")
+        # one thread a batch: copying and noise run beside each other on a machine of many cores
+        reader = ThreadPoolExecutor(max_workers=self.prefetch, thread_name_prefix="windows")
         waiting: deque[Future[list[CorpusBatch]]] = deque()
         try:
             for step in range(start, min(stop, start + self.prefetch)):
