@@ -106,8 +106,8 @@ class Bundle:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Electrodes of the model, in order."""
-        return tuple(self.recipe.electrode_names())
+        """Electrodes of the model, in order; empty where it takes those that were recorded."""
+        return tuple(self.recipe.electrode_names(()))
 
     def predict(
         self,
@@ -278,7 +278,7 @@ def save_bundle(
         "coordinates": coordinates.to_dict(),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_digest": recipe.digest(),
-        "channels": list(recipe.electrode_names()),
+        "channels": list(recipe.electrode_names(channels or ())),
         "scaling": _SCALING_OF_SCOPE[scaling_scope],
         "scaling_scope": scaling_scope,
         "provenance": {**dict(provenance or {}), "date": date, "versions": dict(versions())},
@@ -398,7 +398,7 @@ def _faults(
             f"recipe {recipe.name!r} takes a vendor's shipped features ({recipe.source!r}), which "
             "no new recording has; train on a computed recipe, such as 'de32'"
         )
-    wanted = tuple(recipe.electrode_names())
+    wanted = tuple(recipe.electrode_names(channels or ()))
     if channels is not None and tuple(channels) != wanted:
         problems.append(
             f"the windows' electrodes ({', '.join(channels)}) are not the recipe's "

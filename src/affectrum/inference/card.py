@@ -118,10 +118,14 @@ def _training(provenance: Mapping[str, Any]) -> list[str]:
 def _reading(facts: Mapping[str, Any]) -> list[str]:
     recipe = facts["recipe"]
     points = facts["coordinates"]["points"]
+    n_named, named = len(facts["channels"]), ", ".join(facts["channels"])
+    own = str(recipe["electrodes"]).casefold() == "own"
     lines = [
         "## What it reads",
         "",
-        f"- Electrodes ({len(facts['channels'])}): {', '.join(facts['channels'])}",
+        f"- Electrodes: all that a recording has; trained on {n_named}: {named}"
+        if own
+        else f"- Electrodes ({n_named}): {named}",
         f"- Windows of {recipe['window_s']:g} s, kind `{recipe['kind']}`, bands "
         f"`{recipe['bands']}`, reference `{recipe['reference']}`, smoothing "
         f"`{recipe['smoothing']}` (recipe `{recipe['name']}`, {facts['recipe_digest']})",

@@ -16,8 +16,9 @@ from affectrum.errors import BundleError, LabelError, ProtocolError, check_optio
 if TYPE_CHECKING:
     import pandas as pd
 
+    from affectrum.inference.statistics import FeatureStatistics
     from affectrum.methods.base import Method, Pretrained, Progress
-    from affectrum.protocols import Access
+    from affectrum.protocols import Access, Grant
     from affectrum.recipes import Recipe
     from affectrum.scaling import Scaler
     from affectrum.windows import Windows
@@ -30,6 +31,9 @@ DEPLOYMENT = "deployment (all labelled windows; nothing held out)"
 SCOPES: tuple[str, ...] = ("per-subject", "rest", "source", "none")
 """Scaling scopes that a new recording can follow."""
 
+# Windows looked at for NaN at a time.
+_BLOCK = 1024
+
 
 def train_bundle(
     method: Method,
@@ -38,7 +42,7 @@ def train_bundle(
     *,
     recipe: Recipe,
     classes: str | Sequence[str] | Any = "valence3",
-    scaling: str = "per-subject",
+    scaling: str | None = None,
     scaler: str = "standard",
     table: str = "emod",
     seed: int = 0,
@@ -58,17 +62,19 @@ def train_bundle(
     method : Method
         Unfitted, or to be fitted again; it learns from source labels alone.
     windows : Windows or sequence of Windows
-        Labelled, unscaled, made with `recipe`; several corpora are joined.
+        Labelled, unscaled, made with `recipe`; several corpora are joined, or stay apart where
+        the recipe leaves them their own electrodes and rates.
     folder : path
         The bundle's folder.
     recipe : Recipe
         How the windows were made.
     classes : str, sequence of str, or ClassScheme
         The class scheme.
-    scaling : {"per-subject", "rest", "source", "none"}
+    scaling : {"per-subject", "rest", "source", "none"}, optional
         How training windows are scaled, and a new recording with them: each subject and session
         by its own windows (default, since another amplifier, cap or head shifts every feature),
-        by its first minute, all by one scaler, or not at all.
+        by its first minute, all by one scaler, or not at all. Recipes that take each corpus's own
+        electrodes allow "none" only, which is their default.
     scaler : str
         Kind of scaler.
     table : str
@@ -102,15 +108,12 @@ def train_bundle(
     """
     from affectrum.inference.bundle import save_bundle
     from affectrum.inference.plane import class_coordinates
-    from affectrum.inference.statistics import training_statistics
 
     side = training_side(
         windows, recipe=recipe, classes=classes, scaling=scaling, scaler=scaler, seed=seed
     )
-    source = side.access.source
-    assert source is not None
-    assert source.y is not None
-    present = np.unique(source.y)
+    granted = side.access.source_parts
+    present = np.unique(np.concatenate([part.y for part in granted if part.y is not None]))
     if len(present) < 2:
         names = ", ".join(side.scheme.classes[number] for number in present) or "none"
         raise LabelError(
@@ -133,11 +136,11 @@ def train_bundle(
         recipe=recipe,
         scheme=side.scheme,
         simulated=side.simulated,
-        channels=source.windows.channels,
+        channels=tuple(dict.fromkeys(name for part in granted for name in part.windows.channels)),
         classes=side.scheme.classes,
-        scaling_scope=scaling,
+        scaling_scope=side.scaling,
         scaler=side.unscaled,
-        training_stats=training_statistics(source.windows.x, _people(source.windows.table)),
+        training_stats=_statistics(side.access.source) if side.unscaled is not None else None,
         coordinates=class_coordinates(
             side.scheme.classes,
             side.scheme,
@@ -161,19 +164,22 @@ class TrainingSide:
         What is granted: all labelled windows, scaled.
     scheme : ClassScheme
         The class scheme.
-    unscaled : Scaler
-        Fitted on the windows before scaling.
+    unscaled : Scaler or None
+        Fitted on the windows before scaling; None where corpora keep their own electrodes.
     trials : DataFrame
         One row per trial with `_class` (-1: no class).
     parts : list of Windows
         The corpora, as given.
+    scaling : str
+        The scope by which windows are scaled.
     """
 
     access: Access
     scheme: Any
-    unscaled: Scaler
+    unscaled: Scaler | None
     trials: pd.DataFrame
     parts: list[Windows]
+    scaling: str
 
     @property
     def simulated(self) -> bool:
@@ -182,12 +188,13 @@ class TrainingSide:
 
     def about(self) -> list[dict[str, Any]]:
         """Return what a bundle's provenance says about each corpus."""
-        source = self.access.source
-        assert source is not None
-        assert source.y is not None
-        return [
-            _about(part, source.windows.table, source.y, self.scheme.classes) for part in self.parts
-        ]
+        granted = {grant.windows.corpus: grant for grant in self.access.source_parts}
+        found = []
+        for part in self.parts:
+            grant = granted.get(part.corpus)
+            if grant is not None and grant.y is not None:
+                found.append(_about(part, grant.windows.table, grant.y, self.scheme.classes))
+        return found
 
 
 def training_side(
@@ -195,7 +202,7 @@ def training_side(
     *,
     recipe: Recipe,
     classes: str | Sequence[str] | Any = "valence3",
-    scaling: str = "per-subject",
+    scaling: str | None = None,
     scaler: str = "standard",
     seed: int = 0,
 ) -> TrainingSide:
@@ -220,25 +227,24 @@ def training_side(
     from affectrum.protocols import Access, Grant
     from affectrum.protocols.fold import resolve_scheme, trial_labels
     from affectrum.protocols.identity import row_ids, trial_codes
+    from affectrum.protocols.plane import known_plane
     from affectrum.protocols.scopes import Part, scale_source
     from affectrum.scaling import Scaler
     from affectrum.windows import Windows as WindowsClass
 
-    check_option("scaling", scaling, SCOPES, ProtocolError)
     parts = [windows] if isinstance(windows, WindowsClass) else list(windows)
     _check_parts(parts, recipe)
+    own = recipe.own_electrodes
+    scaling = ("none" if own else "per-subject") if scaling is None else scaling
+    check_option("scaling", scaling, ("none",) if own else SCOPES, ProtocolError)
+    if own:
+        return _unscaled_side(parts, resolve_scheme(classes), seed)
     joined = WindowsClass.concatenate(parts)
     scheme = resolve_scheme(classes)
     codes, trials = trial_codes(joined.table)
     of_trial = trial_labels(trials, scheme)
     y = of_trial[codes]
-    # As in every protocol, so that a score measured there is one of such a model.
-    artefact = (
-        joined.table["artefact"].fillna(False).to_numpy(dtype=bool)
-        if "artefact" in joined.table
-        else np.zeros(len(joined), dtype=bool)
-    )
-    usable = np.flatnonzero((y >= 0) & ~artefact & np.isfinite(joined.x).all(axis=(1, 2)))
+    usable = _usable(joined, y)
     joined, y = joined.select(usable), y[usable]
     ids = row_ids(joined.table)
     unscaled = Scaler(scaler, per="channel" if joined.kind == "raw" else "feature").fit(
@@ -248,10 +254,75 @@ def training_side(
     access = Access(
         protocol=DEPLOYMENT,
         classes=tuple(scheme.classes),
-        source=Grant(side.windows["source"], y),
+        source=Grant(side.windows["source"], y, known_plane(joined.table)),
         seed=seed,
     )
-    return TrainingSide(access, scheme, unscaled, trials.assign(_class=of_trial), parts)
+    return TrainingSide(access, scheme, unscaled, trials.assign(_class=of_trial), parts, scaling)
+
+
+def _unscaled_side(parts: list[Windows], scheme: Any, seed: int) -> TrainingSide:
+    """What corpora at their own electrodes and rates grant; signals on disk stay there."""
+    import pandas as pd
+
+    from affectrum.protocols import Access, Grant
+    from affectrum.protocols.fold import trial_labels
+    from affectrum.protocols.identity import trial_codes
+    from affectrum.protocols.plane import known_plane
+    from affectrum.windows.lazy import detached
+
+    grants, tables = [], []
+    for part in parts:
+        codes, trials = trial_codes(part.table)
+        of_trial = trial_labels(trials, scheme)
+        rows = _usable(part, of_trial[codes])
+        tables.append(trials.assign(_class=of_trial))
+        if len(rows):
+            kept = detached(part.select(rows))
+            grants.append(Grant(kept, of_trial[codes][rows], known_plane(kept.table)))
+    shapes = {(g.windows.channels, g.windows.shape[2], g.windows.sfreq) for g in grants}
+    access = Access(
+        protocol=DEPLOYMENT,
+        classes=tuple(scheme.classes),
+        source=grants[0] if len(grants) == 1 else _joined(grants) if len(shapes) == 1 else None,
+        source_parts=tuple(grants),
+        seed=seed,
+    )
+    return TrainingSide(access, scheme, None, pd.concat(tables, ignore_index=True), parts, "none")
+
+
+def _joined(grants: Sequence[Grant]) -> Grant:
+    from affectrum.protocols import Grant as GrantClass
+    from affectrum.windows import Windows as WindowsClass
+
+    places = [np.full((len(g), 2), np.nan) if g.va is None else g.va for g in grants]
+    return GrantClass(
+        WindowsClass.concatenate([grant.windows for grant in grants]),
+        np.concatenate([grant.y for grant in grants if grant.y is not None]),
+        np.concatenate(places),
+    )
+
+
+def _usable(windows: Windows, y: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows with a class that are finite and no artefact.
+
+    As in every protocol, so that a score measured there is one of such a model.
+    """
+    table = windows.table
+    usable = y >= 0
+    if "artefact" in table:
+        usable &= ~table["artefact"].fillna(False).to_numpy(dtype=bool)
+    for start in range(0, len(windows), _BLOCK):
+        block = windows.batch(slice(start, start + _BLOCK))
+        usable[start : start + _BLOCK] &= np.isfinite(block).all(axis=(1, 2))
+    return np.flatnonzero(usable).astype(np.int64)
+
+
+def _statistics(source: Grant | None) -> FeatureStatistics | None:
+    from affectrum.inference.statistics import training_statistics
+
+    if source is None:
+        return None
+    return training_statistics(source.windows.x, _people(source.windows.table))
 
 
 def _check_parts(parts: Sequence[Windows], recipe: Recipe) -> None:

@@ -80,7 +80,7 @@ def predict_recording(
         x,
         table,
         sfreq=processed.sfreq,
-        channels=bundle.channels,
+        channels=bundle.channels or choice.names,
         kind=recipe.kind,
         bands=recipe.resolved_bands() or None,
         recipe=recipe.digest(),
@@ -131,7 +131,7 @@ def predict_windows(bundle: Bundle, windows: Windows, *, scaling: str = "auto") 
     faults = []
     if windows.recipe and windows.recipe != digest:
         faults.append(f"they were made with recipe {windows.recipe}, the model with {digest}")
-    if tuple(windows.channels) != bundle.channels:
+    if bundle.channels and tuple(windows.channels) != bundle.channels:
         faults.append(
             f"their electrodes are {', '.join(windows.channels)}, the model's "
             f"{', '.join(bundle.channels)}"
@@ -163,20 +163,22 @@ def predict_windows(bundle: Bundle, windows: Windows, *, scaling: str = "auto") 
         if "artefact" in table
         else np.zeros(len(table), dtype=bool)
     )
-    x, notes = _scaled(bundle, windows.x, elapsed, group, how, artefact)
+    # Unscaled windows stay where they are: signals on disk are read by the method, in pieces.
+    unscaled = how == "none"
+    x, notes = (None, []) if unscaled else _scaled(bundle, windows.x, elapsed, group, how, artefact)
     missing = tuple(
         name for name, real in zip(windows.channels, windows.mask, strict=True) if not real
     )
     identity = table[[column for column in _IDENTITY if column in table]]
     return _timeline(
         bundle,
-        windows.with_x(x),
+        windows if x is None else windows.with_x(x),
         artefact=artefact,
         identity=identity,
         how=how,
         coverage=float(np.mean(windows.mask)),
         interpolated=missing,
-        shift=_shift(bundle, windows.x),
+        shift=float("nan") if bundle.scaler is None else _shift(bundle, windows.x),
         recording={"name": windows.corpus, "sfreq": windows.sfreq, "simulated": windows.simulated},
         warnings=[*notes, *(["These windows are SIMULATED."] if windows.simulated else [])],
     )

@@ -125,7 +125,8 @@ def choose_electrodes(raw: BaseRaw, data: NDArray[np.float64], recipe: Recipe) -
             + "; ".join(f"{fault}: {_listed(which)}" for fault, which in dropped.items())
             + ". Check the recording, and the unit of its file."
         )
-    wanted = recipe.electrode_names()
+    # Models that take what was recorded miss nothing.
+    wanted = recipe.electrode_names(kept)
     missing = tuple(name for name in wanted if name not in kept)
     if missing and recipe.how == "pick":
         obstacles = _obstacles(kept, wanted, missing)
@@ -185,7 +186,7 @@ def process_recording(raw: BaseRaw, recipe: Recipe) -> tuple[Processed, Electrod
     notes = list(choice.notes)
     if choice.missing:
         notes.append(
-            f"{len(choice.missing)} of {len(recipe.electrode_names())} electrodes of the model "
+            f"{len(choice.missing)} of {len(recipe.electrode_names(()))} electrodes of the model "
             f"were not recorded and were interpolated by spherical splines: "
             f"{', '.join(choice.missing)}."
         )

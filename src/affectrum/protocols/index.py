@@ -17,7 +17,7 @@ from affectrum.protocols.fold import Scheme, trial_labels
 from affectrum.protocols.identity import content_hashes, row_ids, trial_codes
 from affectrum.protocols.labelling import ChosenLabels
 from affectrum.protocols.likeness import likeness_hashes, trial_contents, trial_hashes
-from affectrum.protocols.plane import TableLike, plane_of
+from affectrum.protocols.plane import TableLike, known_plane, plane_of
 from affectrum.windows import Windows
 from affectrum.windows.lazy import stored
 
@@ -216,11 +216,8 @@ class CorpusIndex:
     @cached_property
     def va(self) -> NDArray[np.float64] | None:
         """Valence and arousal of every window, (n_windows, 2) on -1..1; None if out of it."""
-        try:
-            return plane_of(self.table, self.va_table)
-        except LabelError:
-            # own columns that mean something else; `require_plane` tells of them where it matters
-            return None
+        # `require_plane` tells of columns that mean something else, where it matters
+        return known_plane(self.table, self.va_table)
 
     def va_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Valence and arousal of some windows."""

@@ -12,7 +12,7 @@ from affectrum.affect import VATable, get_table
 from affectrum.catalog import get, is_known
 from affectrum.errors import LabelError
 
-__all__ = ["TableLike", "plane_of"]
+__all__ = ["TableLike", "known_plane", "plane_of"]
 
 TableLike = str | VATable | Mapping[str, Sequence[float]]
 
@@ -57,6 +57,27 @@ def plane_of(table: pd.DataFrame, va_table: TableLike | None = None) -> NDArray[
             "them on the plane (affectrum.affect.to_valence_arousal), or leave them missing."
         )
     return va
+
+
+def known_plane(
+    table: pd.DataFrame, va_table: TableLike | None = None
+) -> NDArray[np.float64] | None:
+    """Return `plane_of`, or None where a user's own columns mean something else.
+
+    Parameters
+    ----------
+    table, va_table
+        As in `plane_of`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2), or None
+        None if values lie outside -1..1.
+    """
+    try:
+        return plane_of(table, va_table)
+    except LabelError:
+        return None
 
 
 def _place_words(va: NDArray[np.float64], table: pd.DataFrame, known: VATable) -> None:
