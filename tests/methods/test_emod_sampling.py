@@ -201,3 +201,22 @@ def test_more_refusals() -> None:
         RegionSampler([np.zeros(3, int)], 1, 0, order="carry")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="'rank' must be 0"):
         share([np.arange(4)], 2, 2)
+
+
+@pytest.mark.parametrize("order", ["reset", "carried"])
+def test_empty_regions_as_in_plain_loops(order: str) -> None:
+    rng = np.random.default_rng(5)
+    for trial in range(50):
+        filled = [rng.permutation(9)[: rng.integers(1, 10)] for _ in range(int(rng.integers(1, 6)))]
+        expected: list[list[int]] = [[] for _ in filled]
+        for draw in range(18):
+            region = draw % 9
+            for number, own in enumerate(filled):
+                if order == "reset":
+                    region = draw % 9
+                while region not in own:
+                    region = (region + 1) % 9
+                expected[number].append(region)
+        sampler = RegionSampler(filled, 2, seed=trial, order=order)  # type: ignore[arg-type]
+        drawn = [own[rows].tolist() for own, rows in zip(filled, sampler.batch(1), strict=True)]
+        assert drawn == expected

@@ -75,3 +75,22 @@ def test_no_rows_and_rows_out_of_range(mapped: np.memmap) -> None:
     np.testing.assert_array_equal(read_rows(mapped, np.array([-1]))[0], mapped[-1])
     with pytest.raises(IndexError):
         read_rows(mapped, np.array([12]))
+
+
+def resident_file_pages() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("RssFile")]
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at Linux's own numbers")
+def test_pages_are_let_go(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((400, 5, 5000), dtype=np.float32))  # 40 MB
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    before = resident_file_pages()
+    for start in range(0, 400, 40):
+        read_rows(x, np.arange(start, start + 40))
+    assert resident_file_pages() - before < 8e6
+    assert x.sum() == x.size
+    if resident_file_pages() - before < 30e6:
+        pytest.skip("this system does not count pages of files, so nothing was shown")
