@@ -43,7 +43,7 @@ def reproduce(
     Parameters
     ----------
     method
-        The experiment: scmm.
+        The experiment: scmm or emod.
     corpora
         A paths file that says where your corpora lie.
     twins
@@ -176,6 +176,7 @@ def _write_twins(
     from affectrum.twins import SIZES, write_twin
 
     n_subjects, n_sessions, trial_seconds = SIZES[size]
+    least = experiment.twins if size != "full" else {}
     names = experiment.corpora
     if transfers:
         names = tuple(
@@ -183,14 +184,19 @@ def _write_twins(
         )
     places = {}
     for corpus in names:
+        if corpus in experiment.without_twin:
+            continue
         with progress(f"twin of {corpus}", quiet=quiet) as advance:
             places[corpus] = write_twin(
                 corpus,
                 top / corpus,
-                subjects=n_subjects,
-                sessions=n_sessions,
-                trial_seconds=trial_seconds,
-                forms=_FORMS.get(corpus),
+                **{
+                    "subjects": n_subjects,
+                    "sessions": n_sessions,
+                    "trial_seconds": trial_seconds,
+                    **least.get(corpus, {}),
+                },
+                forms=_FORMS.get(corpus) if experiment.method == "scmm" else None,
                 seed=seed,
                 workers=workers,
                 progress=advance,
@@ -202,7 +208,9 @@ def _print(found: Reproduction) -> None:
     """Print all tables."""
     mark = " (SIMULATED)" if found.simulated else ""
     scores = found.transfers
-    if len(scores):
+    if found.pooled:
+        _print_pooled(found, mark)
+    elif len(scores):
         for side in ("published", "strict"):
             rows = scores[scores["side"] == side]
             print_table(
@@ -222,6 +230,30 @@ def _print(found: Reproduction) -> None:
                 right=["last", "best test epoch", "chance"],
             )
     print_waterfalls(found)
+
+
+def _print_pooled(found: Reproduction, mark: str) -> None:
+    """Print scores of all test windows, and published numbers where nothing differs."""
+    scores = found.transfers
+    names = [name.replace("_", " ") for name in found.pooled]
+    for side in ("published", "strict"):
+        rows = scores[scores["side"] == side] if len(scores) else scores
+        if len(rows):
+            print_table(
+                ["target", "method", *names, "chance", "published"],
+                [
+                    [
+                        row["transfer"],
+                        row["method"],
+                        *(_number(row.get(f"pooled_{name}")) for name in found.pooled),
+                        _number(row.get("chance")),
+                        row["published"] if row["preset"] else None,
+                    ]
+                    for _, row in rows.iterrows()
+                ],
+                title=f"{side} protocol, over all test windows{mark}",
+                right=[*names, "chance"],
+            )
 
 
 def print_waterfalls(found: Reproduction) -> None:

@@ -16,6 +16,7 @@ from affectrum.protocols.first_trials import presentation_order
 from affectrum.protocols.splits import TrialSplit
 
 __all__ = [
+    "OTHERS",
     "Rule",
     "by_rule",
     "others_by_rule",
@@ -30,7 +31,7 @@ UNITS = ("subjects", "trials", "sessions")
 
 # Each subject in turn is tested on everybody else; alone, or after the name of another rule.
 _LEFT_OUT = "leave-one-subject-out"
-_OTHERS = "other subjects"
+OTHERS = "other subjects"
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,14 @@ def parse_rule(text: str, corpus: str) -> Rule:
     if written == _LEFT_OUT:
         return Rule(written, "subjects", None, others=True)
     first, comma, rest = written.partition(",")
-    if comma and rest.strip() == _OTHERS:
+    if comma and rest.strip() == OTHERS:
         found = parse_rule(first, corpus)
         if found.unit == "subjects":
             raise ProtocolError(
                 f"split={text!r}: nobody is on both sides of split {found.name!r} as it is. Use "
                 f"it alone, or split={_LEFT_OUT!r}."
             )
-        return replace(found, name=f"{found.name}, {_OTHERS}", others=True)
+        return replace(found, name=f"{found.name}, {OTHERS}", others=True)
     if written in SPLITS:
         whose, rule, _ = SPLITS[written]
         if fold_name(whose) != fold_name(corpus):
@@ -115,7 +116,7 @@ def parse_rule(text: str, corpus: str) -> Rule:
             f"split={text!r} is not known. Published splits are {', '.join(map(repr, SPLITS))}; a "
             "rule counts units for training, validation and test: 'subjects:80/20/23', "
             "'trials:5/5/5' (of each session), 'sessions:1/1/1', each of the last two also with "
-            f"', {_OTHERS}'; {_LEFT_OUT!r} tests each subject once; 'own' reads the column 'split'."
+            f"', {OTHERS}'; {_LEFT_OUT!r} tests each subject once; 'own' reads the column 'split'."
             + did_you_mean(written, known)
         )
     sizes = [int(part) for part in parts]

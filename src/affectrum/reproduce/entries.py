@@ -33,7 +33,8 @@ class Entry:
         What is run.
     about : dict
         More about the row, JSON-able: ``side`` and ``preset`` of a transfer; ``parameter`` and
-        ``value`` of a sweep; ``role``, ``step`` and ``meaning`` of a waterfall.
+        ``value`` of a sweep; ``role``, ``step`` and ``meaning`` of a waterfall. ``variant`` is the
+        row's name among published numbers, missing where none may stand beside it.
     """
 
     part: str
@@ -76,10 +77,15 @@ def transfer_entries(
         task = transfer.task(side)
         presets = experiment.presets if side == "published" else experiment.presets[-1:]
         for preset in presets:
-            method = experiment.plan_of(preset, transfer, overrides)
-            about: dict[str, Any] = {"side": side, "preset": preset}
-            label = f"{experiment.method} ({preset})"
-            entries.append(Entry("transfers", transfer.id, label, task, method, about))
+            for arm in experiment.arms:
+                label = f"{experiment.method} ({preset})" + (f", {arm.label}" if arm.label else "")
+                method = experiment.plan_of(
+                    preset, transfer, {**overrides, **arm.overrides}, label if arm.label else ""
+                )
+                about: dict[str, Any] = {"side": side, "preset": preset}
+                if preset in (experiment.as_published or presets):
+                    about["variant"] = arm.published
+                entries.append(Entry("transfers", transfer.id, label, task, method, about))
         for method in experiment.baselines:
             about = {"side": side, "preset": ""}
             entries.append(Entry("transfers", transfer.id, method.title, task, method, about))
@@ -94,7 +100,7 @@ def study_entries(
     parts: Sequence[str],
     quick: bool,
 ) -> list[Entry]:
-    """Ablations and sweeps on one transfer, under the strict protocol.
+    """Ablations and sweeps on one transfer, under the experiment's protocol for studies.
 
     Parameters
     ----------
@@ -114,23 +120,35 @@ def study_entries(
     list of Entry
         The unchanged method first, in both.
     """
-    task = transfer.task("strict")
-    preset = experiment.presets[-1]
+    task = transfer.task(experiment.study_side)
+    preset = experiment.study_preset or experiment.presets[-1]
 
-    def make(part: str, label: str, changes: Mapping[str, Any], about: Mapping[str, Any]) -> Entry:
+    def make(
+        part: str,
+        label: str,
+        changes: Mapping[str, Any],
+        about: Mapping[str, Any],
+        fields: Mapping[str, Any] | None = None,
+    ) -> Entry:
         method = experiment.plan_of(preset, transfer, {**overrides, **changes})
-        return Entry(part, transfer.id, label, task, method, about)
+        changed = transfer.task(experiment.study_side, **fields) if fields else task
+        return Entry(part, transfer.id, label, changed, method, about)
 
     entries = []
     if "ablations" in parts and experiment.ablations:
-        entries.append(make("ablations", "unchanged", {}, {"overrides": {}}))
+        entries.append(make("ablations", "unchanged", {}, {"overrides": {}, "variant": ""}))
         for variant in experiment.ablations:
             told: dict[str, Any] = {"overrides": dict(variant.overrides)}
+            if variant.published:
+                told["variant"] = variant.published
             entries.append(make("ablations", variant.label, variant.overrides, told))
     if "sweeps" in parts:
         base = dict(experiment.sweep_base)
         for sweep in experiment.sweeps:
-            held = _value_of(experiment, preset, transfer, {**overrides, **base}, sweep)
+            if sweep.of_task:
+                held = getattr(task, sweep.parameter)
+            else:
+                held = _value_of(experiment, preset, transfer, {**overrides, **base}, sweep)
             for value in sweep.quick if quick else sweep.values:
                 about = {
                     "parameter": sweep.parameter,
@@ -139,8 +157,11 @@ def study_entries(
                     "base": value == held,
                 }
                 label = f"{sweep.parameter} = {value}"
-                changes = {**base, sweep.parameter: value}
-                entries.append(make("sweeps", label, changes, about))
+                moved = {sweep.parameter: value}
+                if sweep.of_task:
+                    entries.append(make("sweeps", label, base, {**about, "of_task": True}, moved))
+                else:
+                    entries.append(make("sweeps", label, {**base, **moved}, about))
     return entries
 
 
@@ -187,14 +208,14 @@ def descent_entries(
         Factors that could not be removed, with the reason.
     """
     methods = [experiment.plan_of(preset, transfer, overrides) for preset in experiment.presets]
-    start, goal = transfer.task("published"), transfer.task("strict")
+    start, goal = transfer.task("published"), transfer.goal()
     recipes: tuple[str, ...] = ()
     if transfer.shipped is not None:
         shipped, *recipes_after, last = transfer.shipped
         recipes = tuple(recipes_after)
         shipped_start = transfer.task("published", recipe=shipped)
         if check(shipped_start, methods[0]) is None:
-            start, goal = shipped_start, transfer.task("strict", recipe=last)
+            start, goal = shipped_start, transfer.goal(recipe=last)
         else:
             recipes = ()
     steps = protocol_steps(start, goal, recipes=recipes, methods=methods[1:])
@@ -285,6 +306,8 @@ def _named(entry: Entry, taken: Sequence[str]) -> TaskPlan:
         title = f"{entry.group}, waterfall: {entry.label}"
         if entry.about["role"] in ("alone", "control"):
             title += f" ({entry.about['role']})"
+    elif entry.about.get("of_task"):
+        title = f"{title}, {entry.label}"
     return entry.task.model_copy(update={"name": _unique(title, taken), "methods": None})
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affectrum.benchmark.tasks import MethodPlan, TaskPlan
 from affectrum.errors import ConfigError, did_you_mean
+from affectrum.protocols.rules import OTHERS, parse_rule
 
 __all__ = [
     "PARTS",
@@ -49,6 +50,10 @@ class Transfer:
         the strict recipe with the same windows; for the waterfall.
     unknown : tuple of str
         What is not known of the published protocol, and what stands in for it.
+    small : dict
+        Fields of both tasks that a small budget replaces, such as recipe and split.
+    some_sources : bool
+        Sources that are not there are left out, as long as one is there.
     """
 
     id: str
@@ -58,6 +63,8 @@ class Transfer:
     preset_transfer: str | None = None
     shipped: tuple[str, str, str] | None = None
     unknown: tuple[str, ...] = ()
+    small: Mapping[str, Any] = field(default_factory=dict)
+    some_sources: bool = False
 
     def task(self, side: str, **changes: Any) -> TaskPlan:
         """Return the task under one of its protocols.
@@ -75,8 +82,75 @@ class Transfer:
 
     @property
     def corpora(self) -> tuple[str, ...]:
-        """The corpora it needs."""
+        """Every corpus that it can use."""
         return self.task("published").corpora
+
+    def lacking(self, corpora: Sequence[str]) -> list[str]:
+        """Return the corpora without which it can't be run.
+
+        Parameters
+        ----------
+        corpora : sequence of str
+            What there is.
+        """
+        task = self.task("published")
+        absent = _absent(task.corpora, corpora)
+        if self.some_sources and len(_absent(task.sources, corpora)) < len(task.sources):
+            return [name for name in absent if name == task.target]
+        return absent
+
+    def goal(self, **changes: Any) -> TaskPlan:
+        """Return the strict end of the waterfall, which tests what the published protocol tests.
+
+        Parameters
+        ----------
+        **changes
+            Fields of the task that win.
+
+        Returns
+        -------
+        TaskPlan
+            The strict task; where the target is divided by a rule, by the published one, with
+            nobody on both sides.
+        """
+        strict, published = self.task("strict"), self.task("published")
+        split = published.split
+        if split is None or strict.split == split:
+            return self.task("strict", **changes)
+        if parse_rule(split, published.target).unit != "subjects":
+            split = f"{split}, {OTHERS}"
+        return self.task("strict", **{"split": split, **changes})
+
+    def with_sources(self, corpora: Sequence[str], *, small: bool = False) -> Transfer:
+        """Return the transfer with the sources that are there, and with its small tasks.
+
+        Parameters
+        ----------
+        corpora : sequence of str
+            What there is.
+        small : bool
+            Replace the fields of `small`.
+
+        Returns
+        -------
+        Transfer
+            What it lacks is told in `unknown`.
+        """
+        replaced = dict(self.small) if small else {}
+        unknown = self.unknown
+        sources = self.task("published").sources
+        absent = _absent(sources, corpora) if self.some_sources else []
+        if absent:
+            replaced["source"] = tuple(name for name in sources if name not in absent)
+            unknown = (*unknown, f"pre-trained without {', '.join(absent)}: no folder was given")
+        if not replaced:
+            return self
+        return replace(
+            self,
+            published={**self.published, **replaced},
+            strict={**self.strict, **{k: v for k, v in replaced.items() if k != "split"}},
+            unknown=unknown,
+        )
 
 
 @dataclass(frozen=True)
@@ -89,10 +163,13 @@ class Variant:
         For tables, such as ``"no pre-training"``.
     overrides : dict
         Its parameters.
+    published : str
+        Name of the same variant among the published numbers, if it is there.
     """
 
     label: str
     overrides: Mapping[str, Any]
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,12 +186,15 @@ class Sweep:
         What is tried.
     quick : tuple
         What is tried with a small budget.
+    of_task : bool
+        Whether it is a field of the task, not a parameter of the method.
     """
 
     parameter: str
     title: str
     values: tuple[Any, ...]
     quick: tuple[Any, ...]
+    of_task: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,9 +213,22 @@ class Experiment:
         Presets that are run under the published protocol; the last one also under the strict one.
     baselines : tuple of MethodPlan
         Run beside the method.
+    arms : tuple of Variant
+        Each preset is run in each of them; one without label and parameters is the method itself.
     metric : str
         The metric that the paper prints.
+    pooled : tuple of str
+        Metrics that the paper computes once over all test windows, with their spread over seeds;
+        empty where it averages `metric` over subjects.
+    as_published : tuple of str
+        Presets that published numbers may stand beside; empty: all.
     ablations : tuple of Variant
+    study_side : {"strict", "published"}
+        Protocol of ablations and sweeps.
+    study_preset : str
+        Preset that they change; default the last one.
+    study_all : bool
+        Ablations on every transfer of `study`, not only on the first whose corpora are there.
     sweeps : tuple of Sweep
     sweep_base : dict
         Parameters that hold still while another one moves, where the preset leaves them open.
@@ -145,6 +238,11 @@ class Experiment:
         Transfers for the waterfall.
     quick : dict
         Parameters of a small budget, for trying things out.
+    twins : dict of str to dict
+        Keyword arguments of `write_twin` for twins below full size: what the published splits need
+        at least.
+    without_twin : tuple of str
+        Corpora of which no twin is written.
     unknown : tuple of str
         What the paper's authors have not published, as far as we know.
     """
@@ -155,13 +253,21 @@ class Experiment:
     transfers: tuple[Transfer, ...]
     presets: tuple[str, ...] = ("strict",)
     baselines: tuple[MethodPlan, ...] = ()
+    arms: tuple[Variant, ...] = (Variant("", {}),)
     metric: str = "accuracy"
+    pooled: tuple[str, ...] = ()
+    as_published: tuple[str, ...] = ()
+    study_side: str = "strict"
+    study_preset: str = ""
+    study_all: bool = False
     ablations: tuple[Variant, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     sweep_base: Mapping[str, Any] = field(default_factory=dict)
     study: tuple[str, ...] = ()
     descents: tuple[str, ...] = ()
     quick: Mapping[str, Any] = field(default_factory=dict)
+    twins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    without_twin: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
     @property
@@ -219,7 +325,7 @@ class Experiment:
         )
 
 
-_BUILT_IN = {"scmm": "affectrum.reproduce.scmm"}
+_BUILT_IN = {"scmm": "affectrum.reproduce.scmm", "emod": "affectrum.reproduce.emod"}
 _REGISTERED: dict[str, Experiment] = {}
 
 
@@ -280,10 +386,11 @@ def available(experiment: Experiment, corpora: Sequence[str]) -> dict[str, list[
     dict of str to list of str
         Transfer id -> missing corpora, empty where it can be run.
     """
+    return {transfer.id: transfer.lacking(corpora) for transfer in experiment.transfers}
+
+
+def _absent(wanted: Sequence[str], corpora: Sequence[str]) -> list[str]:
     from affectrum.catalog import fold_name
 
     have = {fold_name(name) for name in corpora}
-    return {
-        transfer.id: [name for name in transfer.corpora if fold_name(name) not in have]
-        for transfer in experiment.transfers
-    }
+    return [name for name in wanted if fold_name(name) not in have]

@@ -86,7 +86,7 @@ def waterfall_bars(
 
 
 def _is_factor(label: str) -> bool:
-    return label in ("oracle selection", "stimulus overlap", "shipped features")
+    return label in ("oracle selection", "subject overlap", "stimulus overlap", "shipped features")
 
 
 def transfer_dots(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from affectrum.report.blocks import Cell, Row, Section, figure, heading, listing
 from affectrum.report.page import render_page
 from affectrum.report.wording import points
 from affectrum.reproduce import figures
+from affectrum.reproduce.page_studies import ablations, gap, sweeps
 from affectrum.reproduce.published import MARKS
 from affectrum.reproduce.results import Reproduction
 
@@ -79,8 +79,8 @@ def sections(found: Reproduction) -> list[Section]:
         _about(found),
         _transfers(found),
         _waterfalls(found),
-        _ablations(found),
-        _sweeps(found),
+        ablations(found),
+        sweeps(found),
         _published(found),
         _not_run(found),
     ]
@@ -127,6 +127,9 @@ def _transfers(found: Reproduction) -> Section:
     scores = found.transfers
     if not len(scores):
         return section
+    if found.pooled:
+        section.blocks += _pooled(found, scores)
+        return section
     metric = str(found.head["metric"]).replace("_", " ")
     section.blocks.append(
         text(
@@ -162,6 +165,60 @@ def _transfers(found: Reproduction) -> Section:
             body = [_transfer_row(row, found.simulated) for _, row in mine.iterrows()]
             section.blocks.append(table(columns, body, caption))
     return section
+
+
+def _pooled(found: Reproduction, scores: pd.DataFrame) -> list[dict[str, object]]:
+    """Tables of a paper that scores all test windows at once, with its spread over seeds."""
+    blocks = [
+        text(
+            "First the paper's way: each metric once over all test windows, per cent, mean ± SD "
+            "over seeds, with the published number after the bar where nothing differs. Then this "
+            "project's: balanced accuracy, mean over subjects, with its 95 % interval (subjects "
+            "and clips as random) and chance. The two protocols are two tables, because their "
+            "numbers must not be compared down a column.",
+            note=True,
+        )
+    ]
+    names = [name.replace("_", " ") for name in found.pooled]
+    columns = ["method", *(f"#{name} | published" for name in names)]
+    columns += ["#mean over subjects", "#95 % interval", "#chance"]
+    for side in ("published", "strict"):
+        rows = scores[(scores["side"] == side) & scores["score"].notna()]
+        if not len(rows):
+            continue
+        blocks.append(heading(f"{side.capitalize()} protocol"))
+        for name, mine in rows.groupby("transfer", sort=False):
+            first = mine.iloc[0]
+            title = found.head["transfers"][name]["title"].replace("->", "→")
+            caption = (
+                f"{title}. {first['protocol']}; {int(first['n_subjects'])} test subjects; "
+                f"weights: {first['selection']}."
+            )
+            body = [_pooled_row(row, found) for _, row in mine.iterrows()]
+            blocks.append(table(columns, body, caption))
+    return blocks
+
+
+def _pooled_row(row: pd.Series, found: Reproduction) -> Row:
+    cells = []
+    for name in found.pooled:
+        spread = row[f"pooled_{name}_sd"]
+        ours = points(row[f"pooled_{name}"])
+        ours += f" ± {points(spread)}" if spread == spread else ""
+        theirs = str(row[f"published_{name}"]) if row["preset"] else "–"
+        cells.append(Cell(f"{ours} | {theirs}"))
+    tags = [tag("transductive", alarm=True)] if "transductive" in row["protocol"] else []
+    tags += [tag("oracle", alarm=True)] if row["selection"] == "oracle" else []
+    tags += [tag("simulated")] if found.simulated else []
+    return Row(
+        [
+            Cell(row["method"], row["access"], tags),
+            *cells,
+            Cell(points(row["score"])),
+            Cell(f"{points(row['low'])}–{points(row['high'])}"),
+            Cell(points(row["chance"])),
+        ]
+    )
 
 
 def _transfer_row(row: pd.Series, simulated: bool) -> Row:
@@ -261,10 +318,10 @@ def _waterfall_table(rows: pd.DataFrame) -> dict[str, object]:
                     Cell(name, row["reason"], tags),
                     Cell(row["meaning"]),
                     Cell(points(row["score"])),
-                    Cell(_gap(row["difference"])),
-                    Cell(f"{_gap(row['low'])} to {_gap(row['high'])}" if known else "–"),
+                    Cell(gap(row["difference"])),
+                    Cell(f"{gap(row['low'])} to {gap(row['high'])}" if known else "–"),
                     Cell(f"{row['p_holm']:.3f}" if row["p_holm"] == row["p_holm"] else "–"),
-                    Cell("–" if single is None else _gap(single["difference"])),
+                    Cell("–" if single is None else gap(single["difference"])),
                 ]
             )
         )
@@ -274,99 +331,6 @@ def _waterfall_table(rows: pd.DataFrame) -> dict[str, object]:
 def _chance(found: Reproduction, group: str) -> float:
     row = next(r for r in found.part("waterfall", group) if r.result is not None)
     return 1.0 / len(row.meta["classes"])
-
-
-def _ablations(found: Reproduction) -> Section:
-    section = Section("ablations", "Ablations", "Ablations")
-    rows = found.ablations
-    if not len(rows):
-        return section
-    title = found.head["transfers"][found.head["study"]]["title"].replace("->", "→")
-    done = rows[rows["difference"].notna()]
-    section.blocks.append(
-        text(
-            f"{title}, strict protocol. One part changed at a time; the published table of "
-            "ablations is not available.",
-            note=True,
-        )
-    )
-    if len(done):
-        svg = figures.ablation_bars(
-            done["label"].tolist(),
-            done["difference"].tolist(),
-            list(zip(done["low"], done["high"], strict=True)),
-            done["supported"].tolist(),
-            simulated=found.simulated,
-        )
-        section.blocks.append(figure(svg, f"{title}. Bars: 95 % intervals.", "Ablations"))
-    section.blocks.append(text(_supported(done)))
-    section.blocks.append(_gap_table(rows, ["variant"], [[r] for r in rows["label"]]))
-    return section
-
-
-def _sweeps(found: Reproduction) -> Section:
-    section = Section("sensitivity", "Sensitivity", "Sensitivity")
-    rows = found.sweeps
-    if not len(rows):
-        return section
-    title = found.head["transfers"][found.head["study"]]["title"].replace("->", "→")
-    section.blocks.append(
-        text(
-            f"{title}, strict protocol. One number moves, the others hold still (ringed). The "
-            "published curves are not available. The best of several values on the test is an "
-            "oracle, too: it must not be reported as a score.",
-            note=True,
-        )
-    )
-    done = rows[rows["score"].notna()]
-    first = next((r for r in found.part("sweeps") if r.result is not None), None)
-    if first is not None:
-        panels = {
-            str(name): [
-                (r["value"], r["score"], r["interval_low"], r["interval_high"], bool(r["base"]))
-                for _, r in mine.iterrows()
-            ]
-            for name, mine in done.groupby("title", sort=False)
-        }
-        svg = figures.sweep_panels(
-            panels, chance=1.0 / len(first.meta["classes"]), simulated=found.simulated
-        )
-        section.blocks.append(figure(svg, f"{title}. Bars: 95 % intervals.", "Sensitivity"))
-    section.blocks.append(text(_supported(done[~done["base"].astype(bool)])))
-    labels = [[r["title"], str(r["value"])] for _, r in rows.iterrows()]
-    section.blocks.append(_gap_table(rows, ["parameter", "value"], labels))
-    return section
-
-
-def _gap_table(
-    rows: pd.DataFrame, columns: Sequence[str], labels: Sequence[Sequence[str]]
-) -> dict[str, object]:
-    head = [*columns, "#balanced accuracy", "#difference", "#95 % interval", "#p"]
-    body = []
-    for words, (_, row) in zip(labels, rows.iterrows(), strict=True):
-        known = row["difference"] == row["difference"]
-        body.append(
-            Row(
-                [
-                    Cell(words[0], row["reason"]),
-                    *(Cell(word) for word in words[1:]),
-                    Cell(points(row["score"])),
-                    Cell(_gap(row["difference"])),
-                    Cell(f"{_gap(row['low'])} to {_gap(row['high'])}" if known else "–"),
-                    Cell(f"{row['p_holm']:.3f}" if row["p_holm"] == row["p_holm"] else "–"),
-                ]
-            )
-        )
-    return table(head, body)
-
-
-def _supported(rows: pd.DataFrame) -> str:
-    """Say in a sentence which differences are supported."""
-    names = rows.loc[rows["supported"].astype(bool), "label"].tolist()
-    n = int(rows["p_value"].notna().sum())
-    if names:
-        return f"Supported at 5 % after Holm's correction of {n} tests: {', '.join(names)}."
-    return f"No difference is supported at 5 % after Holm's correction of {n} tests."
 
 
 def _published(found: Reproduction) -> Section:
@@ -415,10 +379,6 @@ def _not_run(found: Reproduction) -> Section:
     if reasons:
         section.blocks.append(listing(dict.fromkeys(reasons)))
     return section
-
-
-def _gap(value: float) -> str:
-    return f"{100 * value:+.1f}" if value == value else "–"
 
 
 def _short(words: str, length: int = 400) -> str:

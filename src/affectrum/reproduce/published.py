@@ -212,7 +212,13 @@ def published_numbers(
     return found
 
 
-def differences(number: PublishedNumber, meta: Mapping[str, Any]) -> list[str]:
+def differences(
+    number: PublishedNumber,
+    meta: Mapping[str, Any],
+    *,
+    variant: str | None = None,
+    what: str = "score",
+) -> list[str]:
     """Say in what a published number and one of our cells differ, or may differ.
 
     Parameters
@@ -221,6 +227,10 @@ def differences(number: PublishedNumber, meta: Mapping[str, Any]) -> list[str]:
         The published number.
     meta : mapping
         What a stored cell says of itself (`affectrum.benchmark.CellResult.meta`).
+    variant : str, optional
+        Which form of the method the cell is, as the registry calls it; not compared if missing.
+    what : {"score", "gain"}
+        What of ours the number would stand beside.
 
     Returns
     -------
@@ -228,11 +238,18 @@ def differences(number: PublishedNumber, meta: Mapping[str, Any]) -> list[str]:
         Empty only if everything is known to be the same, so that the two may stand side by side.
     """
     out = []
-    if number.what != "score":
-        return ["it is a difference between scores, no score"]
+    if number.what != what:
+        said = {"score": "it is a score", "gain": "it is a difference between scores, no score"}
+        return [said[number.what]]
+    if meta.get("simulated"):
+        out.append("ours is of simulated signals")
+    if variant is not None and number.variant != variant:
+        out.append(f"it is of {number.title}")
+    # What is not pre-trained has not seen the source, though it might.
+    seen = meta["source"] if _pretrains(meta) else []
     if number.trained_on is None:
         out.append("its training corpora are not known")
-    elif sorted(map(fold_name, number.trained_on)) != sorted(map(fold_name, meta["source"])):
+    elif sorted(map(fold_name, number.trained_on)) != sorted(map(fold_name, seen)):
         out.append(f"it was trained on {' + '.join(number.trained_on) or 'the target corpus'}")
     if fold_name(number.target) != fold_name(str(meta["target"])):
         out.append(f"it was tested on {number.target}")
@@ -255,3 +272,9 @@ def differences(number: PublishedNumber, meta: Mapping[str, Any]) -> list[str]:
             else f"it had {number.calibration_trials} calibration trials"
         )
     return out
+
+
+def _pretrains(meta: Mapping[str, Any]) -> bool:
+    """Whether a cell's method used the source, where that is only there to pre-train on."""
+    config = meta.get("method", {}).get("config", {})
+    return bool(config.get("pretraining", True)) or meta.get("base") != "pretrain-finetune"

@@ -66,9 +66,9 @@ class Reproduction:
     run : Path
         The record.
     head : dict
-        ``experiment``, ``title``, ``reference``, ``metric``, ``quick`` (parameters of the small
-        budget), ``seeds``, ``missing`` (transfers that could not be run, with their corpora),
-        ``unknown``, ``transfers``, ``study``, ``skipped``.
+        ``experiment``, ``title``, ``reference``, ``metric``, ``pooled``, ``quick`` (parameters of
+        the small budget), ``seeds``, ``missing`` (transfers that could not be run, with their
+        corpora), ``unknown``, ``transfers``, ``study``, ``study_side``, ``skipped``.
     rows : list of ResultRow
         In order.
     """
@@ -114,7 +114,8 @@ class Reproduction:
         `metric_chance` (of the paper's metric, by permuted labels), `score` (balanced accuracy
         under the protocol's own selection), `low`, `high`, `chance`,
         `published` (the published number under the very same conditions, or "not available"),
-        `reason`.
+        `reason`. For each metric that the paper computes over all test windows at once, also
+        `pooled_METRIC`, `pooled_METRIC_sd` (mean and SD over seeds) and `published_METRIC`.
         """
         rows = []
         for row in self.part("transfers"):
@@ -128,8 +129,14 @@ class Reproduction:
             }
             if row.result is not None:
                 found |= self._scores(row.result)
-                if row.about["preset"]:
-                    found["published"] = self._beside(row.meta)
+                same = self._beside(row)
+                found["published"] = (
+                    "; ".join(f"{n.text} ({n.metric.replace('_', ' ')})" for n in same)
+                    or NOT_AVAILABLE
+                )
+                by_metric = {number.metric: number.text for number in same}
+                for name in self.pooled:
+                    found[f"published_{name}"] = by_metric.get(name, NOT_AVAILABLE)  # type: ignore[call-overload]
             rows.append(found)
         return pd.DataFrame(rows)
 
@@ -153,19 +160,32 @@ class Reproduction:
             out[f"{selection}_sd"] = (
                 float(np.nanstd(scores, ddof=1)) if len(scores) > 1 else float("nan")
             )
+        for name in self.pooled:
+            values = [
+                evaluation.metrics(p.y_true, p.scores, p.classes)[name] for p in result.predictions
+            ]
+            spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
+            out |= {f"pooled_{name}": float(np.mean(values)), f"pooled_{name}_sd": float(spread)}
         if result.cells[0].epoch_scores is None:
             # Nothing to select from: no test label was looked at.
             out["oracle"] = out["oracle_sd"] = float("nan")
             out["access"] = describe_access({**result.meta, "selection": "last"})
         return out
 
-    def _beside(self, meta: Mapping[str, Any]) -> str:
-        same = [
+    @property
+    def pooled(self) -> tuple[str, ...]:
+        """Metrics that the paper computes over all test windows at once."""
+        return tuple(self.head.get("pooled", ()))
+
+    def _beside(self, row: ResultRow, what: str = "score") -> list[PublishedNumber]:
+        """Published numbers that may stand beside a row: nothing differs, no small budget."""
+        if "variant" not in row.about or row.result is None or self.head["quick"]:
+            return []
+        return [
             number
             for number in published_numbers(method=str(self.head["experiment"]))
-            if not differences(number, meta)
+            if not differences(number, row.meta, variant=row.about["variant"], what=what)
         ]
-        return "; ".join(f"{n.text} ({n.metric.replace('_', ' ')})" for n in same) or NOT_AVAILABLE
 
     def around(self) -> list[tuple[PublishedNumber, list[str]]]:
         """Published numbers of the same transfers, and in what each differs from the rows here.
@@ -175,36 +195,48 @@ class Reproduction:
         list of (PublishedNumber, list of str)
             Compared with the row of the published protocol; empty differences stand beside ours.
         """
-        metas = {
-            row.group: row.meta
+        rows = [
+            row
             for row in self.part("transfers")
             if row.about["side"] == "published" and row.result is not None
-        }
+        ]
         found = []
         for number in published_numbers():
-            if number.what == "gain" and number.our_method == self.head["experiment"]:
+            own = number.our_method == self.head["experiment"]
+            same = [row for row in rows if _about_one_transfer(number, row.meta)]
+            if number.what == "gain" and own and (same or not number.target):
                 found.append((number, ["it is a difference between scores, no score"]))
-                continue
-            for meta in metas.values():
-                same_pair = number.trained_on is not None and number.trained_on == tuple(
-                    meta["source"]
-                )
-                if same_pair and number.target == meta["target"] and number.what == "score":
-                    found.append((number, differences(number, meta)))
-                    break
+            elif number.what == "score" and same:
+                # Variants of the method have rows of their own.
+                alike = [r for r in same if own and r.about.get("variant") == number.variant]
+                row = (alike or same)[0]
+                variant = row.about.get("variant") if own else None
+                apart = differences(number, row.meta, variant=variant)
+                small = ["ours has a small budget"] if self.head["quick"] else []
+                found.append((number, [*apart, *small]))
         return found
 
     @cached_property
     def ablations(self) -> pd.DataFrame:
-        """Each variant against the unchanged method.
+        """Each variant against the unchanged method of its transfer.
 
-        `label`, `score`, `interval_low`, `interval_high` (balanced accuracy), `difference` (variant
-        minus unchanged), `low`, `high`, `p_value`, `p_holm`, `supported`, `effect_size`,
-        `detectable`, `n_subjects`, `reason`.
+        `group`, `published` (the published score or difference under the very same conditions, or
+        "not available"), `label`, `score`, `interval_low`, `interval_high` (balanced accuracy),
+        `difference` (variant minus unchanged), `low`, `high`, `p_value`, `p_holm`, `supported`,
+        `effect_size`, `detectable`, `n_subjects`, `reason`.
         """
         rows = self.part("ablations")
-        base = next((r for r in rows if not r.about["overrides"]), None)
-        return _with_holm([_against(row, base if row is not base else None) for row in rows])
+        bases = {row.group: row for row in reversed(rows) if not row.about["overrides"]}
+        out = []
+        for row in rows:
+            base = bases.get(row.group)
+            numbers = self._beside(row, "gain") or [
+                number for number in self._beside(row) if number.metric == METRIC
+            ]
+            told = "; ".join(n.text + (" points" if n.what == "gain" else "") for n in numbers)
+            found = _against(row, base if row is not base else None)
+            out.append({"group": row.group, "published": told or NOT_AVAILABLE, **found})
+        return _with_holm(out)
 
     @cached_property
     def sweeps(self) -> pd.DataFrame:
@@ -258,6 +290,16 @@ class Reproduction:
                     }
                 )
         return _with_holm(out)
+
+
+def _about_one_transfer(number: PublishedNumber, meta: Mapping[str, Any]) -> bool:
+    """Whether a number and a cell are about one transfer."""
+    if number.target != meta["target"]:
+        return False
+    if number.trained_on is not None and number.trained_on == tuple(meta["source"]):
+        return True
+    # Where sources pre-train, the target and how it is divided make the task.
+    return bool(meta["base"] == "pretrain-finetune" and number.protocol == meta["protocol"])
 
 
 def _selected(cells: Sequence[CellResult], selection: str) -> list[CellResult]:

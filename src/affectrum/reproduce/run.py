@@ -165,7 +165,9 @@ def prepare(
     lacking = available(experiment, names)
     chosen = [experiment.transfer(name) for name in transfers or lacking]
     missing = [transfer for transfer in chosen if lacking[transfer.id]]
-    chosen = [transfer for transfer in chosen if not lacking[transfer.id]]
+    chosen = [
+        transfer.with_sources(names, small=quick) for transfer in chosen if not lacking[transfer.id]
+    ]
     if not chosen:
         raise ConfigError(
             f"No transfer of {experiment.method} can be run with {', '.join(names) or 'nothing'}: "
@@ -173,14 +175,15 @@ def prepare(
             + "."
         )
     settings = {**(experiment.quick if quick else {}), **(overrides or {})}
-    ids = [transfer.id for transfer in chosen]
-    study = next((experiment.transfer(name) for name in experiment.study if name in ids), None)
-    study = study or chosen[0]
+    by_id = {transfer.id: transfer for transfer in chosen}
+    studied = [by_id[name] for name in experiment.study if name in by_id] or chosen[:1]
     entries: list[Entry] = []
     if "transfers" in parts:
         for transfer in chosen:
             entries += transfer_entries(experiment, transfer, settings)
-    entries += study_entries(experiment, study, settings, parts=parts, quick=quick)
+    for number, transfer in enumerate(studied if experiment.study_all else studied[:1]):
+        wanted = parts if not number else [part for part in parts if part == "ablations"]
+        entries += study_entries(experiment, transfer, settings, parts=wanted, quick=quick)
     places = dict(corpora or {})
     skipped: dict[str, list[list[str]]] = {}
     if "waterfall" in parts:
@@ -194,11 +197,9 @@ def prepare(
         )
         check = checker(first, windows, workers=workers, progress=progress)
         for name in experiment.descents:
-            if name not in ids:
+            if name not in by_id:
                 continue
-            found, left_out = descent_entries(
-                experiment, experiment.transfer(name), settings, check
-            )
+            found, left_out = descent_entries(experiment, by_id[name], settings, check)
             entries += found
             skipped[name] = [list(pair) for pair in left_out]
     plan, pairs = build_plan(
@@ -218,7 +219,9 @@ def prepare(
         "missing": {t.id: lacking[t.id] for t in missing},
         "unknown": list(experiment.unknown),
         "transfers": {t.id: {"title": t.title, "unknown": list(t.unknown)} for t in chosen},
-        "study": study.id,
+        "study": studied[0].id,
+        "study_side": experiment.study_side,
+        "pooled": list(experiment.pooled),
         "skipped": skipped,
     }
     return Prepared(plan, entries, pairs, head)

@@ -8,6 +8,7 @@ from typing import Any
 
 from affectrum.benchmark.tasks import MethodPlan, TaskPlan
 from affectrum.errors import ConfigError
+from affectrum.protocols.rules import OTHERS
 from affectrum.recipes import get_recipe
 
 __all__ = ["Check", "Descent", "State", "Step", "change", "descend", "protocol_steps"]
@@ -116,7 +117,8 @@ def protocol_steps(
     Parameters
     ----------
     start, goal : TaskPlan
-        The published and the strict task: same corpora, classes, protocol and trials.
+        The published and the strict task: same corpora, classes, protocol and trials; the strict
+        one may divide the target by the same rule with nobody on both sides.
     recipes : sequence of str
         Recipes between theirs, one step each.
     methods : sequence of MethodPlan
@@ -125,8 +127,9 @@ def protocol_steps(
     Returns
     -------
     tuple of Step
-        Oracle selection, access of the scaling, stimulus overlap, shipped features, reference and
-        bands, whatever else differs, then the method's settings; only what applies.
+        Oracle selection, access of the scaling, subject overlap, stimulus overlap, shipped
+        features, reference and bands, whatever else differs, then the method's settings; only what
+        applies.
 
     Raises
     ------
@@ -134,7 +137,8 @@ def protocol_steps(
         If the two are not the same task.
     """
     a, b = start.model_dump(), goal.model_dump()
-    other = [name for name in _FIXED[2:] if a[name] != b[name]]
+    apart = a["split"] is not None and b["split"] == f"{a['split']}, {OTHERS}"
+    other = [name for name in _FIXED[2:] if a[name] != b[name] and not (apart and name == "split")]
     if other:
         raise ConfigError(
             f"A waterfall stays within one task; start and goal differ in {', '.join(other)}."
@@ -151,6 +155,9 @@ def protocol_steps(
                 ({"scaling": b["scaling"], "scaler": b["scaler"]},),
             )
         )
+    if apart:
+        words = "nobody who is tested is trained on"
+        steps.append(Step("subject overlap", words, ({"split": b["split"]},)))
     if a["stimulus_disjoint"] is None:
         wanted = b["stimulus_disjoint"]
         levels = (wanted,) if wanted else ("film", "clip")
@@ -170,6 +177,8 @@ def protocol_steps(
         steps.append(Step(name, f"recipe {recipe}", ({"recipe": recipe},), before=last))
         last = recipe
     rest = {n: b[n] for n in a if n not in (*_FIXED, *_TOLD) and a[n] != b[n]}
+    if (start.source_recipe or start.recipe) == (goal.source_recipe or goal.recipe):
+        rest.pop("source_recipe", None)
     if rest:
         words = ", ".join(f"{name}: {value}" for name, value in rest.items())
         steps.append(Step("other choices", words, (rest,)))
@@ -190,6 +199,8 @@ def _recipe_step(before: str, after: str) -> str:
         words.append("reference")
     if a.resolved_bands() != b.resolved_bands():
         words.append("bands")
+    if a.bandpass != b.bandpass:
+        words.append("filter")
     if (a.window_s, a.step_s) != (b.window_s, b.step_s):
         words.append("windows")
     if not words:
