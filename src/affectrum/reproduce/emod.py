@@ -69,7 +69,7 @@ def _transfer(
     common = {**_COMMON, "target": target, "classes": classes}
     return Transfer(
         id=target,
-        title=f"eight corpora -> {target}",
+        title=f"{target} after pre-training",
         published={**common, "recipe": recipe, "split": split},
         strict={
             **common,
