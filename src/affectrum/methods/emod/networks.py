@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from affectrum.errors import BundleError, ConfigError
+from affectrum.errors import BundleError
 from affectrum.methods.emod.backbone import EMODBackbone
 from affectrum.methods.emod.config import BACKBONE_FIELDS, EMODConfig
+from affectrum.training.distributed import pick_device
 
 __all__ = [
     "autocast",
@@ -23,21 +24,6 @@ __all__ = [
     "pick_device",
     "seeded",
 ]
-
-
-def pick_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into a device.
-
-    Raises
-    ------
-    ConfigError
-        If CUDA is asked for and there is none.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device='cuda', but torch finds no CUDA device; use 'cpu' or 'auto'.")
-    return torch.device(name)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from affectrum.affect import emod_regions
 from affectrum.errors import AccessError, ConfigError
 from affectrum.methods.base import Pretrained, Progress, derive_seed
 from affectrum.methods.emod.config import PRETRAIN_FIELDS, EMODConfig
-from affectrum.methods.emod.distributed import current_processes, normalise_globally
 from affectrum.methods.emod.heads import PretrainHead
 from affectrum.methods.emod.networks import build_backbone, module_arrays, seeded
 from affectrum.methods.emod.pretraining_loop import PretrainNetwork, run_pretraining
 from affectrum.methods.emod.sampling import CorpusSampler, RandomCorpusSampler, RegionSampler
 from affectrum.methods.emod.streaming import WindowStream
+from affectrum.training.distributed import current_processes, normalise_globally
 
 if TYPE_CHECKING:
     from affectrum.protocols import Access, Grant
@@ -286,7 +286,7 @@ def pretrain_parts(
 ) -> Pretrained:
     """Pre-train on corpora as they are, without a protocol.
 
-    Under ``torchrun`` (see `affectrum.methods.emod.distributed.join_processes`) all processes call
+    Under ``torchrun`` (see `affectrum.training.distributed.join_processes`) all processes call
     this with the same arguments and get the same weights.
 
     Parameters

@@ -21,12 +21,6 @@ from affectrum.errors import ConfigError
 from affectrum.methods.base import Progress, derive_seed
 from affectrum.methods.emod.backbone import EMODBackbone
 from affectrum.methods.emod.config import EMODConfig
-from affectrum.methods.emod.distributed import (
-    Processes,
-    average_gradients,
-    broadcast,
-    current_processes,
-)
 from affectrum.methods.emod.gathering import gather_rows
 from affectrum.methods.emod.heads import PretrainHead
 from affectrum.methods.emod.losses import (
@@ -38,6 +32,12 @@ from affectrum.methods.emod.losses import (
 from affectrum.methods.emod.networks import autocast, seeded
 from affectrum.methods.emod.streaming import CorpusBatch, WindowStream
 from affectrum.training.checkpoints import load_checkpoint, save_checkpoint
+from affectrum.training.distributed import (
+    Processes,
+    average_gradients,
+    broadcast,
+    current_processes,
+)
 from affectrum.training.schedules import learning_rate, set_learning_rate
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""Pre-training by several processes: joining them, and what they share in each step.
+"""Training by several processes: joining them, and what they share in each step.
 
 Each process takes its share of every batch. So that together they compute what one process would
 compute with the whole batch, batch normalisation takes its statistics over all processes
-(`GlobalBatchNorm1d`; torch's own form needs a graphics processor), the loss sees the rows of all
-(`gather_rows`), and gradients are averaged (`average_gradients`), as DistributedDataParallel does
-it. EMOD's gradients are a few megabytes, so they travel in one message after the backward pass.
+(`GlobalBatchNorm1d`; torch's own form needs a graphics processor), a loss over pairs gathers the
+rows of all, and gradients are averaged (`average_gradients`), as DistributedDataParallel does it.
+Gradients of a few megabytes travel in one message after the backward pass.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from affectrum.errors import ConfigError
-from affectrum.methods.emod.networks import pick_device
 
 __all__ = [
     "GlobalBatchNorm1d",
@@ -30,9 +29,24 @@ __all__ = [
     "broadcast",
     "current_processes",
     "join_processes",
-    "mean_over_processes",
     "normalise_globally",
+    "pick_device",
 ]
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu`` or ``cuda`` into a device.
+
+    Raises
+    ------
+    ConfigError
+        If CUDA is asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device='cuda', but torch finds no CUDA device; use 'cpu' or 'auto'.")
+    return torch.device(name)
 
 
 @dataclass(frozen=True)
@@ -122,16 +136,6 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
         yield place
     finally:
         dist.destroy_process_group()
-
-
-def mean_over_processes(tensor: torch.Tensor) -> torch.Tensor:
-    """Mean of a tensor over all processes; the tensor itself where there is one."""
-    place = current_processes()
-    if place.world_size == 1:
-        return tensor
-    total = tensor.detach().clone()
-    dist.all_reduce(total)
-    return total / place.world_size
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

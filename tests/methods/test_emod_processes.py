@@ -18,7 +18,9 @@ from torch import nn
 
 from affectrum.errors import ConfigError
 from affectrum.methods.emod.config import EMODConfig
-from affectrum.methods.emod.distributed import (
+from affectrum.methods.emod.heads import PretrainHead
+from affectrum.methods.emod.pretraining import Part, make_pretrain_network, pretrain_parts
+from affectrum.training.distributed import (
     GlobalBatchNorm1d,
     Processes,
     average_gradients,
@@ -27,8 +29,6 @@ from affectrum.methods.emod.distributed import (
     join_processes,
     normalise_globally,
 )
-from affectrum.methods.emod.heads import PretrainHead
-from affectrum.methods.emod.pretraining import Part, make_pretrain_network, pretrain_parts
 from affectrum.windows import Windows
 
 N_STEPS = 50
