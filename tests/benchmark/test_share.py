@@ -144,7 +144,7 @@ def test_the_order_tells_no_subject_number(place: Path, tmp_path: Path) -> None:
     merge_files([place / "a.zip"], tmp_path / "m")
     (cell,) = load_record(tmp_path / "m")
     key = KeyedNames(read_key(place / "key.txt"))
-    number = {key.number("subject", "SEED", s): s for s in range(1, 7)}
+    number = {key.subject("SEED", s, ["SEED"]): s for s in range(1, 7)}
     order = [number[s] for s in dict.fromkeys(cell.predictions["subject"].tolist())]
     assert sorted(order) == [1, 2, 3, 4, 5, 6]
     assert order != sorted(order)
@@ -192,11 +192,12 @@ def test_a_declared_leak_is_shared_and_stays_declared(tmp_path: Path) -> None:
     assert scores(tmp_path / "m")[0]["audit"] == "declared: trials"
 
 
-def test_controls_and_joined_runs_are_not_shared(place: Path, tmp_path: Path) -> None:
+def test_joined_runs_are_not_shared(place: Path, tmp_path: Path) -> None:
     write_result(tmp_path / "run", TASK, "svm", 0.3)
-    write_result(tmp_path / "run", TASK, "svm", 0.0, changes={"control": "labels by trial"})
-    report = share_run(tmp_path / "run", tmp_path / "f.zip")
-    assert (report.cells, report.left_out, report.matched) == (1, 1, False)
+    write_result(tmp_path / "run", TASK, "svm", 0.0, changes={"control": "labels-by-trial"})
+    report = share_run(tmp_path / "run", tmp_path / "f.zip", controls=False)
+    assert (report.cells, report.controls, report.left_out) == (1, 0, 1)
+    assert not report.matched
     merge_files([tmp_path / "f.zip"], tmp_path / "m")
     with pytest.raises(ConfigError, match="joined from shared files"):
         share_run(tmp_path / "m", tmp_path / "g.zip")

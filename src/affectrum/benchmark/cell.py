@@ -463,6 +463,7 @@ def _meta(
         "stimulus_disjoint": first.stimulus_disjoint,
         "stimulus_control": first.stimulus_control,
         "simulated": any(part.simulated for part in parts),
+        "simulated_corpora": [part.corpus for part in parts if part.simulated],
         "channels": list(first.test.channels),
         "bands": (
             None

@@ -13,7 +13,7 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affectrum.benchmark.controls import CONTROLS
 from affectrum.benchmark.files import canonical_json, digest_of, sha256, write_file
 from affectrum.benchmark.record import CellResult, load_record
-from affectrum.benchmark.share_format import SharedCell, pack_file
+from affectrum.benchmark.share_format import SharedCell, marked, pack_file
 from affectrum.errors import ConfigError, LeakError, StoreError
 
 __all__ = ["KeyedNames", "ShareReport", "read_key", "share_run"]
@@ -46,8 +47,10 @@ class ShareReport:
         Names the key, without telling it.
     cells : int
         Scores in the file.
+    controls : int
+        Controls in it.
     left_out : int
-        Controls, which are not shared.
+        Controls that are not.
     matched : bool
         Whether a key was given, so that other labs' results can be compared in pairs.
     """
@@ -55,6 +58,7 @@ class ShareReport:
     file: Path
     key: str
     cells: int
+    controls: int
     left_out: int
     matched: bool
 
@@ -84,6 +88,10 @@ class KeyedNames:
     def number(self, *parts: object) -> int:
         """Return a positive whole number below 2**62."""
         return int.from_bytes(self._digest(*parts)[:8], "big") >> 2
+
+    def subject(self, corpus: str, number: object, simulated: Collection[str]) -> int:
+        """Return a subject's name, marked if its corpus is one of the simulated ones."""
+        return marked(self.number("subject", corpus, number), simulated=corpus in simulated)
 
     def text(self, *parts: object) -> str:
         """Return 16 letters and digits."""
@@ -121,9 +129,14 @@ def read_key(path: Path) -> bytes:
 
 
 def share_run(
-    run: str | Path, file: str | Path, *, key: str | Path | None = None, epochs: bool = False
+    run: str | Path,
+    file: str | Path,
+    *,
+    key: str | Path | None = None,
+    epochs: bool = False,
+    controls: bool = True,
 ) -> ShareReport:
-    """Write the scores of a run as a shareable file.
+    """Write the scores of a run, and their controls, as a shareable file.
 
     Parameters
     ----------
@@ -137,6 +150,8 @@ def share_run(
     epochs : bool
         Also the scores after each epoch; those of cells whose epoch was chosen on the test are
         always kept, because the score is made of them.
+    controls : bool
+        Also the null controls and companions, from which a reader sees what a score is made of.
 
     Returns
     -------
@@ -166,7 +181,8 @@ def share_run(
             "take them apart."
         )
     members = {}
-    for cell in scores:
+    shared = cells if controls else scores
+    for cell in shared:
         failed = [f.fold for f in cell.certificates() if not f.passed]
         if failed:
             raise LeakError(
@@ -177,7 +193,14 @@ def share_run(
         members[name] = _members(cell, names, epochs=epochs)
     data = pack_file(members, package=__version__, title=_title(Path(run)), key=names.id)
     write_file(file, data)
-    return ShareReport(file, names.id, len(scores), len(cells) - len(scores), key is not None)
+    return ShareReport(
+        file=file,
+        key=names.id,
+        cells=len(scores),
+        controls=len(shared) - len(scores),
+        left_out=len(cells) - len(shared),
+        matched=key is not None,
+    )
 
 
 def _title(run: Path) -> str:
@@ -212,13 +235,20 @@ def _members(cell: CellResult, names: KeyedNames, *, epochs: bool) -> dict[str, 
     return out
 
 
-def _hide(table: pd.DataFrame, names: KeyedNames) -> pd.DataFrame:
+def _simulated(cell: CellResult) -> list[str]:
+    """The cell's simulated corpora; where it does not say which, all of them."""
+    known = cell.meta.get("simulated_corpora")
+    every = [str(name) for name in np.unique(cell.identifiers["trials_corpus"])]
+    return [name for name in every if cell.simulated and (known is None or name in known)]
+
+
+def _hide(table: pd.DataFrame, names: KeyedNames, simulated: Collection[str]) -> pd.DataFrame:
     """Replace identifiers; the position in the session (`trial`) is left out."""
     raw = table[[*_TRIAL, *_STIMULI]]
     distinct = raw.drop_duplicates()
     out = distinct.copy()
     keys = list(distinct.itertuples(index=False))
-    out["subject"] = [names.number("subject", k.corpus, k.subject) for k in keys]
+    out["subject"] = [names.subject(str(k.corpus), k.subject, simulated) for k in keys]
     # Alike for all subjects of a corpus: where clips are not known, places stand for them.
     out["session"] = [names.number("session", k.corpus, k.session) for k in keys]
     out["row"] = [names.number("row", k.corpus, k.session, k.row) for k in keys]
@@ -242,7 +272,8 @@ def _arrays(
 ) -> tuple[list[int], dict[str, NDArray[Any]]]:
     """Return the new order of the folds, and the arrays in an order that tells nothing."""
     stored, ids = cell.arrays, cell.identifiers
-    tested = _hide(pd.DataFrame({c: stored[c] for c in (*_TRIAL, *_STIMULI)}), names)
+    simulated = _simulated(cell)
+    tested = _hide(pd.DataFrame({c: stored[c] for c in (*_TRIAL, *_STIMULI)}), names, simulated)
     # Folds come in the order of their hashed names: the old order is that of subject numbers.
     hashed = [names.text("fold", fold["id"]) for fold in cell.meta["folds"]]
     order = sorted(range(len(hashed)), key=lambda number: hashed[number])
@@ -252,9 +283,10 @@ def _arrays(
     rows = np.lexsort(
         [stored["window"], *(tested[c].to_numpy() for c in ("row", "session", "subject")), fold]
     )
+    columns, _ = _class_order(cell, names)
     out: dict[str, NDArray[Any]] = {
-        "scores": stored["scores"][rows].astype(np.float32),
-        "y_true": stored["y_true"][rows].astype(np.int64),
+        "scores": stored["scores"][rows][:, columns].astype(np.float32),
+        "y_true": np.argsort(columns)[stored["y_true"][rows]].astype(np.int64),
         "fold": fold[rows],
         "start_s": stored["start_s"][rows].astype(np.float32),
         "window": stored["window"][rows].astype(np.int64),
@@ -266,17 +298,33 @@ def _arrays(
         out[name] = tested[name].to_numpy(dtype=np.str_)[rows]
     keep = epochs or cell.meta["selection"] == "oracle"
     if "epoch_scores" in stored and keep:
-        out["epoch_scores"] = stored["epoch_scores"][:, rows]
+        out["epoch_scores"] = stored["epoch_scores"][:, rows][..., columns]
     if "valence_arousal" in stored and np.isfinite(stored["valence_arousal"]).all():
         out["valence_arousal"] = stored["valence_arousal"][rows].astype(np.float32)
-    out.update(_identifiers(ids, place, names))
+    out.update(_identifiers(ids, place, names, simulated))
     return order, out
 
 
+def _class_order(cell: CellResult, names: KeyedNames) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the order of the classes and their names: those of stimuli are hashed, and sorted."""
+    classes = [str(name) for name in cell.meta["classes"]]
+    info = CONTROLS.get(str(cell.meta.get("control") or ""))
+    if info is None or not info.probe:
+        return np.arange(len(classes)), classes
+    level = info.name.removesuffix("-probe")
+    hashed = [names.text(level, name) for name in classes]
+    order = np.argsort(hashed)
+    return order.astype(np.int64), [hashed[number] for number in order]
+
+
 def _identifiers(
-    ids: Mapping[str, NDArray[Any]], place: NDArray[np.int64], names: KeyedNames
+    ids: Mapping[str, NDArray[Any]],
+    place: NDArray[np.int64],
+    names: KeyedNames,
+    simulated: Collection[str],
 ) -> dict[str, NDArray[Any]]:
-    trials = _hide(pd.DataFrame({c: ids[f"trials_{c}"] for c in (*_TRIAL, *_STIMULI)}), names)
+    raw = pd.DataFrame({c: ids[f"trials_{c}"] for c in (*_TRIAL, *_STIMULI)})
+    trials = _hide(raw, names, simulated)
     # Sorted by their new names, and members with them.
     order = np.lexsort([trials[c].to_numpy() for c in ("row", "session", "subject")])
     rank = np.empty(len(order), dtype=np.int64)
@@ -307,7 +355,10 @@ def _meta(cell: CellResult, names: KeyedNames, order: list[int]) -> dict[str, An
     meta = cell.meta
     known = set(SharedCell.model_fields)
     out: dict[str, Any] = {name: value for name, value in meta.items() if name in known}
-    out["task"] = _task(dict(meta["task"]), names)
+    out["simulated_corpora"] = _simulated(cell)
+    out["classes"] = _class_order(cell, names)[1]
+    out["control"] = str(meta.get("control") or "")
+    out["task"] = _task(dict(meta["task"]), names, out["simulated_corpora"])
     out["task_title"] = _clean(str(meta["task_title"]))
     out["recipe"] = {
         "name": _recipe(str(meta["recipe"]["name"])),
@@ -357,10 +408,10 @@ def _fold(fold: Mapping[str, Any], names: KeyedNames) -> dict[str, Any]:
     }
 
 
-def _task(task: dict[str, Any], names: KeyedNames) -> dict[str, Any]:
+def _task(task: dict[str, Any], names: KeyedNames, simulated: Collection[str]) -> dict[str, Any]:
     target = task["target"]
     if task.get("subjects"):
-        task["subjects"] = sorted(names.number("subject", target, s) for s in task["subjects"])
+        task["subjects"] = sorted(names.subject(target, s, simulated) for s in task["subjects"])
     task["recipe"] = _recipe(str(task["recipe"]))
     if task.get("source_recipe"):
         task["source_recipe"] = _recipe(str(task["source_recipe"]))

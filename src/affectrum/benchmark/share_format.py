@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ __all__ = [
     "SharedFold",
     "decode_json",
     "digest_file",
+    "is_marked",
+    "marked",
     "pack_file",
     "parse",
     "read_array",
@@ -209,7 +211,7 @@ class SharedCell(_Strict):
     grants: list[Name] = Field(max_length=16)
     used: list[Name] = Field(max_length=16)
     arm: Name | None
-    classes: list[Name] = Field(min_length=2, max_length=64)
+    classes: list[Name] = Field(min_length=2, max_length=1024)
     source_classes: list[Name] | None
     selection: Name
     scaling: Name
@@ -218,6 +220,9 @@ class SharedCell(_Strict):
     stimulus_disjoint: Name | None
     stimulus_control: bool
     simulated: bool
+    simulated_corpora: list[Name] = Field(max_length=65)
+    control: Name | Literal[""] = ""
+    permutation: Count = 0
     channels: list[Name] = Field(max_length=4096)
     bands: list[dict[Name, JsonValue]] | None
     recipe: dict[Name, JsonValue]
@@ -225,6 +230,19 @@ class SharedCell(_Strict):
     versions: dict[Name, Text]
     timing: dict[Name, float]
     folds: list[SharedFold] = Field(min_length=1, max_length=100_000)
+
+
+def marked(name: int, *, simulated: bool) -> int:
+    """Put the mark of simulated subjects into a hashed name: odd, those of people even.
+
+    So a result can't be called measured by its flag alone.
+    """
+    return name - name % 2 + int(simulated)
+
+
+def is_marked(names: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which names carry the mark of simulated subjects; see `marked`."""
+    return np.asarray(names % 2 == 1, dtype=np.bool_)
 
 
 def pack_file(

@@ -27,13 +27,11 @@ def share(run: Path, file: Path, *, key: Path | None = None) -> None:
     report = share_run(run, file, key=key)
     console = make_console(stderr=True)
     console.print(
-        f"wrote {report.file}: {report.cells} scores, no signals, identifiers hashed with key "
-        f"{report.key}",
+        f"wrote {report.file}: {report.cells} scores and {report.controls} controls, no signals, "
+        f"identifiers hashed with key {report.key}",
         markup=False,
         soft_wrap=True,
     )
-    if report.left_out:
-        console.print(f"{report.left_out} controls are not shared", markup=False)
     if not report.matched:
         console.print(
             "No --share-key was given: nobody can compare these results in pairs with those of "
@@ -64,6 +62,8 @@ def merge(files: Sequence[Path], out: Path) -> bool:
     console = make_console(stderr=True)
     for file, new in report.joined:
         console.print(f"joined {file}: {new} new scores", markup=False, soft_wrap=True)
+    if report.controls:
+        console.print(f"{report.controls} new controls of these scores", markup=False)
     for file, reason in report.refused:
         # A stranger's words must not steer the terminal.
         words = "".join(c if c.isprintable() else "?" for c in reason)
