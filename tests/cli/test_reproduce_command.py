@@ -86,3 +86,38 @@ def test_a_waterfall_on_own_folders_ends_in_a_page(
     before = sorted(path.name for path in (out / "run" / "cells").iterdir())
     assert call(*words).code == 0
     assert sorted(path.name for path in (out / "run" / "cells").iterdir()) == before
+
+
+@pytest.mark.slow
+def test_emod_on_tiny_twins(call: Callable[..., Any], tmp_path: Path) -> None:
+    """Two corpora to pre-train on, of other electrodes, rates and kinds of labels."""
+    from affectrum.reproduce import load_reproduction
+    from affectrum.twins import write_twin
+
+    lines = []
+    for corpus in ("AMIGOS", "SEED-IV", "SEED-V"):
+        folder = write_twin(corpus, tmp_path / corpus, subjects=3, sessions=1, trial_seconds=5.0)
+        lines.append(f"{corpus}: {folder}\n")
+    paths = tmp_path / "corpora.yaml"
+    paths.write_text("".join(lines), encoding="utf-8")
+    words = ["reproduce", "emod", "--corpora", paths, "--quick", "--quiet", "--out", tmp_path / "o"]
+    found = call(*words, "--transfers", "SEED-V", "--parts", "transfers")
+    assert found.code == 0, found.err
+    assert "over all test windows (SIMULATED)" in found.out
+    page = (tmp_path / "o" / "reproduction.html").read_text(encoding="utf-8")
+    assert "pre-trained without" in page
+    assert "no reproduction of numbers" in page
+    assert "ours is of simulated signals" in page
+    result = load_reproduction(tmp_path / "o" / "run")
+    rows = result.transfers
+    assert len(rows) == 7 + 3
+    assert set(rows["published"]) == {"not available"}
+    names = ["pooled_balanced_accuracy", "score", "chance"]
+    assert rows[names].apply(lambda column: column.between(0, 1)).all(axis=None)
+    assert set(rows["protocol"]) == {
+        "pretrain-finetune (seed-v-trials)",
+        "pretrain-finetune (leave-one-subject-out, clip-disjoint)",
+    }
+    # The same weights served both protocols and every fold.
+    metas = [row.meta for row in result.rows if "from scratch" not in row.label]
+    assert {len(meta["source"]) for meta in metas} == {2}
