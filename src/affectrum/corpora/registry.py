@@ -37,7 +37,7 @@ def reader(name: str) -> type[Corpus]:
     ----------
     name : str
         The corpus's name; case, ``-``, ``_`` and blanks do not matter. "BIDS" stands for any
-        BIDS data set, read by a mapping.
+        BIDS data set, "recordings" (and "MDME") for any folder of recordings, read by a mapping.
 
     Returns
     -------
@@ -53,6 +53,10 @@ def reader(name: str) -> type[Corpus]:
         from affectrum.corpora.bids import BidsCorpus
 
         return BidsCorpus
+    from affectrum.corpora import mapped
+
+    if catalog.fold_name(name) in mapped.NAMES:
+        return mapped.RecordingsCorpus
     folded = {catalog.fold_name(known): known for known in names()}
     known = folded.get(catalog.fold_name(name))
     if known is None:
