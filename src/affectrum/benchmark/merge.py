@@ -253,18 +253,21 @@ class _Truth:
         StoreError
             If trials have another class than in a file before.
         """
+        mine: dict[tuple[Any, ...], dict[tuple[int, int, int], int]] = {}
         for cell in cells:
             if _is_null(cell.about.model_dump()):
                 continue
             name, labels = self._labels(key, cell.about.model_dump(), cell.arrays)
-            known = self._known.get(name, {})
+            own = mine.setdefault(name, {})
+            known = {**own, **self._known.get(name, {})}
             differ = sum(known.get(trial, y) != y for trial, y in labels.items())
             if differ:
                 raise StoreError(
                     f"{cell.about.task_title}: {differ} of {len(labels)} trials have another class "
-                    "than in a file before it, under the same key: the labs don't hold the same "
+                    "than in a result before it, under the same key: the labs don't hold the same "
                     "data, or number it differently."
                 )
+            own.update(labels)
 
 
 def _is_null(about: Mapping[str, Any]) -> bool:
