@@ -10,6 +10,7 @@ from benchmark_helpers import make_parts, make_plan, registered
 
 from affectrum.benchmark import models, run_plan, score_table
 from affectrum.benchmark.plan import MethodPlan, Plan
+from affectrum.benchmark.pretraining import pretrain_from_plan
 from affectrum.errors import BundleError, ConfigError
 
 
@@ -66,7 +67,7 @@ def test_a_taken_folder_is_refused_before_anything_is_read(tmp_path: Path) -> No
     plan = plan_of(tmp_path / "no", tmp_path / "corpus", tmp_path / "store")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
-    for make in (models.finetune_from_plan, models.pretrain_from_plan):
+    for make in (models.finetune_from_plan, pretrain_from_plan):
         with pytest.raises(BundleError, match="never replaced"):
             make("logistic", plan, tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
@@ -75,9 +76,9 @@ def test_a_taken_folder_is_refused_before_anything_is_read(tmp_path: Path) -> No
 def test_the_method_of_the_plan_or_the_default_preset() -> None:
     with registered():
         plan = make_plan(methods=[{"name": "test-centroid", "label": "long"}])
-        assert models._method(plan, "long").label == "long"
-        assert models._method(plan, "test-centroid").label == "long"
-    assert models._method(plan, "svm") == MethodPlan(name="svm")
+        assert models.planned_method(plan, "long").label == "long"
+        assert models.planned_method(plan, "test-centroid").label == "long"
+    assert models.planned_method(plan, "svm") == MethodPlan(name="svm")
 
 
 def test_only_a_score_on_unseen_people_is_told(tmp_path: Path) -> None:

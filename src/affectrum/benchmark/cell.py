@@ -29,6 +29,7 @@ from affectrum.protocols.audit import audit_fitted
 from affectrum.protocols.identity import first_windows
 
 if TYPE_CHECKING:
+    from affectrum.benchmark.tasks import TaskPlan
     from affectrum.methods.base import Method, Predict
     from affectrum.protocols import Fold
     from affectrum.windows import Windows
@@ -126,7 +127,7 @@ def run_cell(
     """
     began = time.perf_counter()
     parts = [context.windows(name) for name in dict.fromkeys(cell.task.corpora)]
-    folds = plan_folds(parts, cell.task.protocol, seed=cell.seed, **_fold_options(cell))
+    folds = plan_folds(parts, cell.task.protocol, seed=cell.seed, **fold_options(cell.task))
     if alter is not None:
         folds = alter(folds, parts)
     timing = {"audit_s": 0.0, "fit_s": 0.0, "predict_s": 0.0}
@@ -198,8 +199,9 @@ def run_cell(
     return write_cell(context.out, cell.digest, meta, predictions, identifiers)
 
 
-def _fold_options(cell: Cell) -> dict[str, Any]:
-    options = cell.task.fold_options()
+def fold_options(task: TaskPlan) -> dict[str, Any]:
+    """Return a task's keyword arguments for `affectrum.protocols.plan_folds`."""
+    options = task.fold_options()
     for name in ("source", "classes", "source_classes"):
         if isinstance(options.get(name), tuple):
             options[name] = list(options[name])

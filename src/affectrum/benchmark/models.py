@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from affectrum.benchmark.places import place_of
 from affectrum.benchmark.plan import MethodPlan, Plan, TaskPlan, load_plan
+from affectrum.benchmark.pretraining import is_pretrain_finetune, source_access
 from affectrum.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
@@ -15,79 +16,9 @@ if TYPE_CHECKING:
     from affectrum.recipes import Recipe
     from affectrum.windows import Windows
 
-__all__ = ["finetune_from_plan", "pretrain_from_plan"]
+__all__ = ["finetune_from_plan", "planned_method", "planned_task", "planned_windows"]
 
 Prepared = Callable[[float, float, str], None]
-
-
-def pretrain_from_plan(
-    method: str,
-    plan: Plan | str | Path,
-    out: str | Path,
-    *,
-    task: int = 1,
-    electrodes: Sequence[str] | None = None,
-    date: str | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """Pre-train a method on the source corpora of a plan's task and save the weights.
-
-    Parameters
-    ----------
-    method : str
-        A method that pre-trains, with the plan's settings for it where it is listed there.
-    plan : Plan or path
-        The plan.
-    out : path
-        The bundle's folder.
-    task : int
-        Which of the plan's tasks, from 1.
-    electrodes : sequence of str, optional
-        Train for just these electrodes, in place of the recipe's.
-    date : str, optional
-        For the model card.
-    overwrite : bool
-        Whether an existing bundle may be replaced.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    ConfigError
-        If the method does not pre-train, or the plan has no such task.
-    BundleError
-        If the folder is taken; known before anything is trained.
-    """
-    from affectrum.inference import save_pretrained
-    from affectrum.inference.bundle_io import check_free
-    from affectrum.inference.deploy import training_side
-
-    check_free(Path(out), overwrite)
-    plan = plan if isinstance(plan, Plan) else load_plan(plan)
-    chosen = _task(plan, task)
-    model = _method(plan, method).make()
-    recipe, windows = _windows(plan, chosen, electrodes)
-    side = training_side(windows, recipe=recipe, classes=chosen.classes, seed=plan.seeds[0])
-    pretrained = model.pretrain(side.access, progress=progress)
-    if pretrained is None:
-        raise ConfigError(
-            f"Method {method!r} has no pre-training. `affectrum finetune` trains it in one step."
-        )
-    return save_pretrained(
-        pretrained,
-        out,
-        method=model,
-        simulated=side.simulated,
-        provenance={"corpora": side.about(), "recipe": recipe.model_dump(mode="json")},
-        date=date,
-        overwrite=overwrite,
-    )
 
 
 def finetune_from_plan(
@@ -108,15 +39,16 @@ def finetune_from_plan(
     Parameters
     ----------
     method, plan, out, task, electrodes
-        As in `pretrain_from_plan`.
+        As in `affectrum.benchmark.pretraining.pretrain_from_plan`.
     pretrained : path, optional
-        A bundle of `pretrain_from_plan` from the same plan; without it a method that pre-trains
-        does so first.
+        A bundle that `affectrum pretrain` made from the same plan; without it a method that
+        pre-trains does so first. Under "pretrain-finetune" these weights are the source's part, and
+        the labelled windows are the target's.
     run : path, optional
         The plan's run: the score that this method reached there on people it had not seen
         (zero-shot or leave-one-subject-out) is written on the model card.
     date, overwrite, progress
-        As in `pretrain_from_plan`.
+        As in `affectrum.benchmark.pretraining.pretrain_from_plan`.
 
     Returns
     -------
@@ -135,8 +67,8 @@ def finetune_from_plan(
 
     check_free(Path(out), overwrite)
     plan = plan if isinstance(plan, Plan) else load_plan(plan)
-    chosen = _task(plan, task)
-    entry = _method(plan, method)
+    chosen = planned_task(plan, task)
+    entry = planned_method(plan, method)
     model = entry.make()
     weights = None
     if pretrained is not None:
@@ -145,7 +77,14 @@ def finetune_from_plan(
             raise BundleError(
                 f"{pretrained} holds weights of method {known.name!r}, not of {model.name!r}."
             )
-    recipe, windows = _windows(plan, chosen, electrodes)
+    if is_pretrain_finetune(chosen) and model.takes_several_shapes:
+        if weights is None:
+            access, _ = source_access(plan, chosen, model, plan.seeds[0])
+            weights = model.pretrain(access, progress=progress)
+        if weights is not None:
+            model = model.clone(foreign_weights=True)
+        chosen = chosen.model_copy(update={"source": None, "source_recipe": None})
+    recipe, windows = planned_windows(plan, chosen, electrodes)
     provenance: dict[str, Any] = {"trained_by": "affectrum finetune"}
     if run is not None and electrodes is None:
         score = _score(run, chosen, entry)
@@ -166,7 +105,14 @@ def finetune_from_plan(
     )
 
 
-def _task(plan: Plan, number: int) -> TaskPlan:
+def planned_task(plan: Plan, number: int) -> TaskPlan:
+    """Return a task of a plan by its number, from 1.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this number.
+    """
     if not 1 <= number <= len(plan.tasks):
         raise ConfigError(
             f"The plan has tasks 1 to {len(plan.tasks)}; received task {number}:\n"
@@ -175,8 +121,8 @@ def _task(plan: Plan, number: int) -> TaskPlan:
     return plan.tasks[number - 1]
 
 
-def _method(plan: Plan, name: str) -> MethodPlan:
-    """Return the plan's entry for a method, or the method with its default preset."""
+def planned_method(plan: Plan, name: str) -> MethodPlan:
+    """Return a plan's entry for a method, or the method with its default preset."""
     for entry in plan.methods:
         if name in (entry.name, entry.label):
             # A model for new recordings learns from everything: an arm that leaves the source
@@ -185,9 +131,10 @@ def _method(plan: Plan, name: str) -> MethodPlan:
     return MethodPlan(name=name)
 
 
-def _windows(
+def planned_windows(
     plan: Plan, task: TaskPlan, electrodes: Sequence[str] | None
 ) -> tuple[Recipe, list[Windows]]:
+    """Return the windows that a model for new recordings learns from, and their recipe."""
     from affectrum.recipes import get_recipe
     from affectrum.store import Store
 

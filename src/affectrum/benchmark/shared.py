@@ -82,6 +82,10 @@ class SharedPretraining:
         self._keep(fingerprint, made)
         return made
 
+    def put(self, model: Pretrained) -> None:
+        """Keep a model that was trained elsewhere, for all who ask for its fingerprint."""
+        self._save(model.fingerprint, model)
+
     def _known(self, fingerprint: str) -> Pretrained | None:
         found = self._kept.get(fingerprint)
         if found is None:

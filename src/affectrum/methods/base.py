@@ -221,6 +221,9 @@ class Method(ABC):
     kinds: ClassVar[tuple[str, ...]] = ()
     """Kinds of windows it learns from (`affectrum.windows.KINDS`); empty: whatever has numbers."""
 
+    trains_in_processes: ClassVar[bool] = False
+    """Whether several processes, started by torchrun, can pre-train one model together."""
+
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"strict": {}}
     """Preset name to the parameters it sets; ``"strict"`` always exists and is the default."""
     transfers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from affectrum.methods.emod.representation import Representation, Space
     from affectrum.protocols import Access, Grant
     from affectrum.training.loop import EpochRecord
+    from affectrum.training.tracking import Log
     from affectrum.windows import Windows
 
 __all__ = ["EMOD"]
@@ -103,6 +104,7 @@ class EMOD(Method):
         ("source_signals", "source_plane"),
     )
     takes_several_shapes: ClassVar[bool] = True
+    trains_in_processes: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]] = ("raw",)
     Config: ClassVar[type[MethodConfig]] = EMODConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
@@ -130,6 +132,7 @@ class EMOD(Method):
         *,
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        log: Log | None = None,
     ) -> Pretrained | None:
         """Pre-train on the source corpora.
 
@@ -141,6 +144,8 @@ class EMOD(Method):
             Called as ``progress(stage, done, total)``.
         checkpoint : Path, optional
             File from which an interrupted run resumes exactly, and to which it writes.
+        log : callable, optional
+            Called as ``log(step, values)``, see `affectrum.training.tracking`.
 
         Returns
         -------
@@ -158,7 +163,9 @@ class EMOD(Method):
         from affectrum.methods.emod import pretraining
 
         self._check_plane(access)
-        return pretraining.pretrain(access, self.config, checkpoint=checkpoint, progress=progress)
+        return pretraining.pretrain(
+            access, self.config, checkpoint=checkpoint, progress=progress, log=log
+        )
 
     def check_access(self, access: Access) -> None:
         """Refuse, before any training, an access that lacks what the configuration needs.
