@@ -125,6 +125,18 @@ def test_time_left_is_told_from_the_rate(capsys, monkeypatch) -> None:
     assert capsys.readouterr().err == "work: 25 of 100 (30 s, about 90 s left) a\n"
 
 
+def test_time_left_leaves_out_what_was_there_before(capsys, monkeypatch) -> None:
+    """A resumed run begins at 40 of 100 after 20 s of reading: 2 s for each 10 from then on."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress("work") as advance:
+        now[0] += 20
+        advance(40, 100, "a")
+        now[0] += 2
+        advance(50, 100, "b")
+    assert capsys.readouterr().err.splitlines()[1] == "work: 50 of 100 (22 s, about 10 s left) b"
+
+
 def test_quiet_says_nothing(capsys) -> None:
     with progress("work", quiet=True) as advance:
         advance(1, 2, "x")

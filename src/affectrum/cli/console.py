@@ -155,15 +155,23 @@ def _plain_progress(description: str) -> Advance:
 
     start = time.monotonic()
     last_tenth = -1
+    # Before the first word of the work there may be much to get ready, or work of an earlier run.
+    first: tuple[float, float] | None = None
 
     def advance(done: float, total: float, message: str) -> None:
-        nonlocal last_tenth
+        nonlocal last_tenth, first
+        began, begun = (start, 0.0) if first is None or done <= first[1] else first
+        if first is None:
+            first = (time.monotonic(), done)
         tenth = int(10 * done / total) if total else 0
         if tenth == last_tenth:
             return
         last_tenth = tenth
         elapsed = time.monotonic() - start
-        left = f", about {elapsed * (total - done) / done:.0f} s left" if 0 < done < total else ""
+        left = ""
+        if begun < done < total:
+            seconds = (time.monotonic() - began) * (total - done) / (done - begun)
+            left = f", about {seconds:.0f} s left"
         print(
             f"{description}: {_amount(done)} of {_amount(total)} ({elapsed:.0f} s{left}) "
             f"{message}".rstrip(),
