@@ -15,7 +15,7 @@ from affectrum.methods.baselines.arms import Rows, thin
 from affectrum.methods.baselines.linear import LinearSVM, SVMConfig
 from affectrum.methods.baselines.target import SourceArm, TargetArm, seen_facts
 from affectrum.methods.registry import register
-from affectrum.scaling import Scaler
+from affectrum.scaling import Scaler, ScalerRecord
 
 __all__ = ["CORALSVM", "CORALConfig", "coral_matrix"]
 
@@ -103,6 +103,8 @@ class CORALSVM(TargetArm, LinearSVM):
     target_center_: NDArray[np.float64]
     target_scale_: NDArray[np.float64]
     aligned_to_: dict[str, Any]
+    #: For the leak audit: the windows that it was aligned to.
+    records_: tuple[ScalerRecord, ...] = ()
 
     def _fit_rows(
         self,
@@ -128,6 +130,7 @@ class CORALSVM(TargetArm, LinearSVM):
         kind = self.config.alignment
         self.target_center_, self.target_scale_ = _moments(target, kind)
         self.aligned_to_ = seen_facts(seen, target.record)
+        self.records_ = (target.record,)
         x = _flat(rows.x[kept], *_moments(own, kind))
         if kind == "coral":
             x = x @ coral_matrix(

@@ -15,7 +15,7 @@ from affectrum.methods.baselines.neural import NeuralArm, seeded, softmax_scores
 from affectrum.methods.baselines.target import TargetArm, TargetRows, seen_facts
 from affectrum.methods.dann.config import AdaptiveConfig, DANConfig, DANNConfig
 from affectrum.methods.registry import register
-from affectrum.scaling import Scaler
+from affectrum.scaling import Scaler, ScalerRecord
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,8 @@ class _Adaptive(TargetArm, NeuralArm):
 
     network_: FeatureClassifier
     aligned_to_: dict[str, Any]
+    #: For the leak audit: the windows that it adapted to.
+    records_: tuple[ScalerRecord, ...] = ()
     _source_scaler: Scaler
 
     @abstractmethod
@@ -115,6 +117,7 @@ class _Adaptive(TargetArm, NeuralArm):
             seen.x, seen.ids, roles=("unlabelled",), corpora=seen.corpora, subjects=seen.subjects
         )
         self.aligned_to_ = seen_facts(seen, target.record)
+        self.records_ = (target.record,)
         used = target if self.config.standardise == "domain" else self._source_scaler
         network.center.copy_(torch.from_numpy(used.center_))
         network.scale.copy_(torch.from_numpy(used.scale_))

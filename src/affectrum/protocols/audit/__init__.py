@@ -6,21 +6,20 @@ and runs before anything is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from affectrum.protocols.audit.certificate import CHECKS, Certificate, Check
+from affectrum.protocols.audit.fitted import audit_fitted
 from affectrum.protocols.audit.granted import (
     check_granted,
     check_hidden,
     check_labels,
     check_reach,
 )
-from affectrum.protocols.audit.tables import audit_tables, seen_by_records
+from affectrum.protocols.audit.tables import audit_tables
 
 if TYPE_CHECKING:
     from affectrum.protocols.fold import Fold
-    from affectrum.scaling import ScalerRecord
 
 __all__ = ["CHECKS", "Certificate", "Check", "audit_fitted", "audit_fold", "audit_tables"]
 
@@ -51,32 +50,4 @@ def audit_fold(fold: Fold) -> Certificate:
     )
     return certificate.with_checks(
         check_hidden(fold), check_granted(fold), check_reach(fold), check_labels(fold)
-    )
-
-
-def audit_fitted(
-    certificate: Certificate, fold: Fold, records: Iterable[ScalerRecord]
-) -> Certificate:
-    """Add what a fitted method's own aligners and selectors saw.
-
-    Parameters
-    ----------
-    certificate : Certificate
-        Of the fold, before the fit.
-    fold : Fold
-        The fold.
-    records : iterable of ScalerRecord
-        The method's `records_`.
-
-    Returns
-    -------
-    Certificate
-        With the check "aligners" if there are records; not yet raised.
-    """
-    kept = tuple(records)
-    if not kept:
-        return certificate
-    required = "transductive" not in fold.protocol
-    return certificate.with_checks(
-        seen_by_records("aligners", "aligner or selector", kept, fold.tables["test"], required)
     )

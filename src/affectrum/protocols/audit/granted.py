@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from affectrum.protocols.fold import Fold
     from affectrum.windows import Windows
 
-__all__ = ["check_granted", "check_hidden", "check_labels", "check_reach"]
+__all__ = ["check_granted", "check_hidden", "check_labels", "check_reach", "granted_windows"]
 
 _ROLES = ("source", "calibration", "unlabelled", "validation")
 # Folds of one target share their source: its rows are named once.
@@ -30,8 +30,14 @@ _TRIALS: weakref.WeakKeyDictionary[Windows, tuple[NDArray[np.int64], pd.DataFram
 )
 
 
-def _grants(access: Access) -> dict[str, tuple[Grant, ...]]:
-    """What is granted by role: one grant, or one per corpus where the source has several shapes."""
+def granted_windows(access: Access) -> dict[str, tuple[Grant, ...]]:
+    """Return what is granted by role: one grant, or one per corpus of a source of several shapes.
+
+    Parameters
+    ----------
+    access : Access
+        What a protocol grants.
+    """
     found: dict[str, tuple[Grant, ...]] = {}
     for role in _ROLES:
         grant: Grant | None = getattr(access, role)
@@ -57,7 +63,7 @@ def check_hidden(fold: Fold) -> Check:
     shown = []
     hidden = [
         (role, grant.windows)
-        for role, granted in _grants(fold.access).items()
+        for role, granted in granted_windows(fold.access).items()
         for grant in granted
         if grant.y is None
     ]
@@ -85,7 +91,7 @@ def check_granted(fold: Fold) -> Check:
     Check
     """
     faults = []
-    grants = _grants(fold.access)
+    grants = granted_windows(fold.access)
     for role, granted in grants.items():
         table = fold.tables.get(role)
         n = sum(map(len, granted))
@@ -124,7 +130,7 @@ def check_reach(fold: Fold) -> Check:
     """
     faults = []
     in_files = 0
-    for role, granted in _grants(fold.access).items():
+    for role, granted in granted_windows(fold.access).items():
         for grant in granted:
             x: Any = stored(grant.windows)
             if isinstance(x, LazyRows):
@@ -166,7 +172,7 @@ def check_labels(fold: Fold) -> Check:
     name = "labels"
     known = [
         (role, grant)
-        for role, granted in _grants(fold.access).items()
+        for role, granted in granted_windows(fold.access).items()
         for grant in granted
         if grant.y is not None and (role != "source" or fold.access.same_task)
     ]
