@@ -115,7 +115,8 @@ def make_folds(
         How "pretrain-finetune" (and "within-subject", by trials) divides the target: a name of
         `SPLITS`, a rule such as "subjects:80/20/23", "trials:5/5/5" (of each session) or
         "sessions:1/1/1", or "own" for the column `split`. Default: what is published for the
-        target.
+        target. "leave-one-subject-out", or ", other subjects" after a rule of trials or sessions:
+        one fold per subject, tested on a model of the others.
     labels : {"clip", "self-report"}, optional
         What labels are made of in corpora that have both (see `LABELS`).
     labs : mapping of str to str, optional
