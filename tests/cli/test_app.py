@@ -44,6 +44,7 @@ def test_every_command_of_the_product_is_there() -> None:
         "finetune",
         "predict",
         "reproduce",
+        "recovery",
         "waterfall",
     ]
     assert sorted(COMMANDS) == sorted([*wanted, "doctor"])

@@ -45,6 +45,11 @@ _COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "A paper's experiment, published protocol beside the strict one.",
         ),
         (
+            "recovery",
+            "recovery:recovery",
+            "What EMOD's pre-training gains as a planted effect grows (simulated).",
+        ),
+        (
             "waterfall",
             "waterfall:waterfall",
             "From your plan's protocols to strict ones, one factor removed at a time.",
