@@ -256,13 +256,15 @@ PRETRAIN_FIELDS: tuple[str, ...] = tuple(
     name for name in EMODConfig.model_fields if name not in _NOT_PRETRAINING
 )
 
+# Four corpora and a fine-tuning in minutes on two cores: benchmarks/bench_emod_small.py.
 _SMALL: dict[str, Any] = {
     "width": 32,
     "depth": 2,
     "pretrain_epochs": 4,
     "pretrain_steps": 50,
     "per_region": 2,
-    "finetune_epochs": 10,
+    "finetune_epochs": 15,
+    "finetune_batch": 32,
     "finetune_max_steps": 300,
     "backbone_rate": 1e-3,
 }
