@@ -123,12 +123,14 @@ EMOD_EXPERIMENT = register_experiment(
         ablations=(
             Variant("from scratch", {"pretraining": False}, published="scratch"),
             Variant(
-                "two views of one window, no valence or arousal (Augment)",
+                "Augment: two views of a window, no plane",
                 {"objective": "instance"},
                 published="augmentation views, no valence or arousal",
             ),
             Variant(
-                "same place or not (HardVA)", {"objective": "hard-va"}, published="hard positives"
+                "HardVA: the same place or not",
+                {"objective": "hard-va"},
+                published="hard positives",
             ),
             Variant(
                 "no frequency tokens",

@@ -200,9 +200,7 @@ def ablation_bars(
         ax.axvline(0, color=MUTED, lw=1)
         ax.set_yticks(range(len(labels)), labels)
         ax.set_ylim(len(labels) - 0.5, -0.5)
-        ax.set_xlabel(
-            "points of balanced accuracy against the unchanged method (filled: supported)"
-        )
+        ax.set_xlabel("points of balanced accuracy against unchanged (filled: supported)")
         ax.grid(axis="y", visible=False)
         return to_svg(drawing)
 
