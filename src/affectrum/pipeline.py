@@ -161,7 +161,8 @@ def process(x: NDArray[Any], channels: Sequence[str], sfreq: float, recipe: Reci
     if recipe.notch_hz is not None:
         common = notch(common, sfreq, recipe.notch_hz, causal=recipe.causal)
     if recipe.ica != "none":
-        common = remove_eye_components(common, wanted, sfreq)
+        with _thread_control().limit(limits=1, user_api="blas"):
+            common = remove_eye_components(common, wanted, sfreq)
         if recipe.reference == "average":
             common = common - common.mean(axis=0)
     if rate != sfreq:

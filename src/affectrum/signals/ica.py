@@ -29,7 +29,8 @@ def remove_eye_components(
 
     FastICA by MNE; components whose band-passed (1-10 Hz) course correlates with Fp1 or Fp2 (AF3
     or AF4 where these are absent) beyond three standard deviations of all correlations are taken
-    out, as EMOD's released code does trial by trial (arXiv:2511.05863).
+    out, as EMOD's released code does trial by trial (arXiv:2511.05863). Of fewer than 11 components
+    none can lie so far out, so caps of fewer electrodes stay as they are.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def remove_eye_components(
         # FastICA that has not settled after its iterations is used as it is, as published.
         warnings.simplefilter("ignore")
         raw = mne.io.RawArray(signal[varies], mne.create_info(kept, sfreq, "eeg"))
-        ica = mne.preprocessing.ICA(method="fastica", random_state=_SEED, max_iter="auto")
+        ica = mne.preprocessing.ICA(method="fastica", rng=_SEED, max_iter="auto")
         ica.fit(raw)
         found: list[int] = []
         for name in near:
