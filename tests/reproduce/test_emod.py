@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from affectrum.errors import ConfigError
 from affectrum.recipes import get_recipe
 from affectrum.reproduce import experiment as experiments
 from affectrum.reproduce import load_reproduction, reproduce, write_page
@@ -298,3 +299,27 @@ def test_arms_and_sweeps_of_the_task_are_cells_of_their_own(
     assert again.waterfall.equals(found.waterfall)
     page = write_page(found, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "no subject overlap" in page
+
+
+def test_a_waterfall_of_an_own_plan_keeps_people_apart(windows: Any, tmp_path: Any) -> None:
+    from affectrum.benchmark import Plan
+    from affectrum.reproduce import waterfall
+
+    task = {
+        "source": "SEED-IV",
+        "target": "SEED",
+        "protocol": "pretrain-finetune",
+        "split": "trials:6/3/6",
+        "selection": "validation",
+        "scaling": "none",
+        "scaler": "none",
+    }
+    plan = Plan.from_dict({"tasks": [task], "methods": ["test-scripted"]})
+    found = waterfall(plan, tmp_path, windows=windows)
+    chain = found.waterfall[found.waterfall["role"] == "chain"]
+    # Nothing is scaled, and weights are chosen on whole trials already.
+    assert chain["step"].tolist() == ["subject overlap", "stimulus overlap"]
+    assert set(chain["selection"]) == {"validation"}
+    wide = Plan.from_dict({"tasks": [{**task, "split": None}], "methods": ["test-scripted"]})
+    with pytest.raises(ConfigError, match="seed-sessions"):
+        waterfall(wide, tmp_path, windows=windows)

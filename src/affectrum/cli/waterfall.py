@@ -36,7 +36,7 @@ def waterfall(
     goal
         A YAML file with the fields of a task that differ at the strict end, such as `scaling:
         calibration` or `recipe: de32`. Default: last weights, the protocol's own scaling,
-        standardised, no stimulus of the test in training.
+        standardised, no stimulus of the test in training, nobody on both sides of a rule.
     alone
         Also remove each factor as the only one: the size of a step depends on its place.
     imports

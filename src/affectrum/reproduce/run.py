@@ -16,6 +16,8 @@ from affectrum.benchmark.places import CorpusPlace, read_places
 from affectrum.benchmark.plan import Plan
 from affectrum.benchmark.tasks import MethodPlan, TaskPlan
 from affectrum.errors import AffectrumError, ConfigError, check_option
+from affectrum.protocols.catalogue import PROTOCOLS, base_protocol
+from affectrum.protocols.rules import OTHERS, parse_rule, published_rule
 from affectrum.reproduce.entries import (
     Entry,
     build_plan,
@@ -380,7 +382,8 @@ def waterfall(
         The run's folder.
     goal : TaskPlan or dict, optional
         The strict end, or fields of the task that differ there. Default: last weights, the
-        protocol's own scaling, standardised.
+        protocol's own scaling, standardised (nothing, where nothing is scaled), and nobody on
+        both sides of a rule that divides the target.
     steps : sequence of Step, optional
         Instead of those that `protocol_steps` finds between the task and its goal.
     alone : bool
@@ -410,7 +413,7 @@ def waterfall(
     entries: list[Entry] = []
     skipped: dict[str, list[list[str]]] = {}
     titles: dict[str, Any] = {}
-    for task in plan.tasks:
+    for task in map(_with_split, plan.tasks):
         end = goal if isinstance(goal, TaskPlan) else _strict(task, goal or {})
         for method in plan.methods:
             if task.methods is not None and method.title not in task.methods:
@@ -461,12 +464,27 @@ def waterfall(
     return finish(Prepared(built, entries, pairs, head), report)
 
 
+def _with_split(task: TaskPlan) -> TaskPlan:
+    """Name the published split that a task takes if it names none."""
+    if base_protocol(task.protocol) != "pretrain-finetune" or task.split is not None:
+        return task
+    split = published_rule(task.target)
+    return task if split is None else task.model_copy(update={"split": split})
+
+
 def _strict(task: TaskPlan, changes: Mapping[str, Any]) -> TaskPlan:
     """The strict end of a task that names none."""
-    from affectrum.protocols.catalogue import PROTOCOLS, base_protocol
-
     default = PROTOCOLS[base_protocol(task.protocol)].default_scaling
-    fields = {"selection": "last", "scaling": default, "scaler": "standard", **changes}
+    fields: dict[str, Any] = {"selection": "last"}
+    if base_protocol(task.protocol) == "pretrain-finetune" and task.split not in (None, "own"):
+        # Weights are chosen on people who are not tested, and the rule says on whom.
+        fields = {"selection": "validation" if task.selection == "validation" else "last"}
+        rule = parse_rule(str(task.split), task.target)
+        if rule.unit != "subjects" and not rule.others:
+            fields["split"] = f"{task.split}, {OTHERS}"
+    if task.scaler != "none":
+        fields |= {"scaling": default, "scaler": "standard"}
+    fields |= changes
     try:
         return TaskPlan.model_validate({**task.model_dump(), **fields})
     except ValidationError as error:
