@@ -302,3 +302,19 @@ def test_the_rule_tells_minutes_from_days():
     cheap, dear = estimate_costs(expand(plan))
     assert dear.seconds == pytest.approx((1000 + 15 * 100) * 0.01 + 15 * 0.1)
     assert cheap.seconds < dear.seconds
+
+
+def test_the_rule_of_networks_that_read_signals():
+    from affectrum.benchmark.cost import estimate_costs
+
+    task = {"target": "DEAP", "protocol": "leave-one-subject-out", "recipe": "emod"}
+    task |= {"classes": "valence2"}
+    short = {"pretrain_epochs": 2, "pretrain_steps": 10, "per_region": 4, "accumulate": 3}
+    short |= {"finetune_max_steps": 1, "finetune_batch": 64}
+    whole = {"pretrain_epochs": 1, "finetune_epochs": 0, "width": 64}
+    methods = [{"name": "emod", "overrides": short}, {"name": "emod", "overrides": whole}]
+    first, second = estimate_costs(expand(plan_of(task, methods=methods)))
+    window = 0.3 * (32 * 1280) / (32 * 2500)  # 32 electrodes, 10 s at 128 Hz
+    assert first.seconds == pytest.approx((2 * 10 * 3 * 36 + 32 * 64) * window)
+    # 32 people, 40 videos of 60 s: each window once
+    assert second.seconds == pytest.approx(32 * 40 * 6 * window / 2)

@@ -19,6 +19,10 @@ __all__ = ["Estimate", "estimate_costs", "in_words"]
 # linear model, and for reading and scoring a subject. It is there to tell minutes from days.
 _STEP_S, _LINEAR_S, _SUBJECT_S = 0.01, 0.5, 0.1
 _STEPS_PER_EPOCH = 20
+# The same for networks that read signals: seconds of training per window of 32 electrodes x 2,500
+# samples with 128 features; it grows with each of the three. Trials of unknown length count 60 s.
+_WINDOW_S, _WINDOW_SIZE = 0.3, 32 * 2500 * 128
+_TRIAL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ def _by_rule(cell: Cell) -> float:
     if cell.task.subjects is not None:
         n_subjects = len(cell.task.subjects)
     config = cell.method.make().config.model_dump()
+    if "tokens_per_second" in config:
+        return _by_windows(cell, config, n_subjects)
     once = float(config.get("pretrain_steps") or 0)
     epochs = config.get("finetune_epochs", config.get("epochs"))
     if epochs is None:
@@ -111,6 +117,44 @@ def _by_rule(cell: Cell) -> float:
     if most is not None:
         steps = min(steps, float(most))
     return (once + n_subjects * steps) * _STEP_S + n_subjects * _SUBJECT_S
+
+
+def _by_windows(cell: Cell, config: dict[str, Any], n_subjects: int) -> float:
+    """Estimate a method whose cost is that of the windows it trains on."""
+    task = cell.task
+    once = 0.0
+    sources = [_windows_of(cell, name, config["width"]) for name in task.sources or (task.target,)]
+    if config["pretraining"]:
+        per_step = 9 * config["per_region"]
+        steps = config["pretrain_steps"] or sum(n for n, _ in sources) / len(sources) / per_step
+        each = sum(seconds for _, seconds in sources)
+        once = config["pretrain_epochs"] * steps * config["accumulate"] * per_step * each
+    n_windows, seconds = _windows_of(cell, task.target, config["width"])
+    seen = config["finetune_epochs"] * n_windows
+    if config["finetune_max_steps"] is not None:
+        seen = min(seen, float(config["finetune_max_steps"] * config["finetune_batch"]))
+    folds = 1 if base_protocol(task.protocol) == "pretrain-finetune" else n_subjects
+    return float(once + folds * seen * seconds)
+
+
+def _windows_of(cell: Cell, corpus: str, width: int) -> tuple[float, float]:
+    """About how many windows a corpus has, and the seconds of training each of them takes."""
+    from affectrum.recipes import get_recipe
+
+    recipe = get_recipe(cell.task.recipe_of(corpus))
+    facts = get(corpus) if is_known(corpus) else None
+    rate = recipe.sfreq or (facts.sfreq if facts else 200.0)
+    if recipe.sfreq is None and recipe.resample_rates:
+        rate = recipe.resample_rates.get(rate, rate)
+    n_electrodes = len(facts.electrodes) if facts and facts.electrodes else 32
+    n_windows = 1000.0
+    if facts is not None:
+        known = [clip.duration_s for session in facts.clips for clip in session if clip.duration_s]
+        trial_s = sum(known) / len(known) if known else _TRIAL_S
+        n_trials = facts.n_subjects * sum(facts.trials_per_session)
+        n_windows = n_trials * trial_s / recipe.window_s
+    size = n_electrodes * rate * recipe.window_s * width
+    return n_windows, _WINDOW_S * size / _WINDOW_SIZE
 
 
 def in_words(seconds: float) -> str:
