@@ -118,7 +118,8 @@ def test_digests_follow_what_changes_numbers() -> None:
     plan = make_plan()
     cells = list(plan.cells())
     assert len({cell.digest for cell in cells}) == len(cells) == 100
-    assert [cells[0].level, cells[4].level] == [1.0, 0.0]  # the middle and zero first
+    assert [cells[0].level, cells[3].level] == [1.0, 0.0]  # the middle and zero first
+    assert [cell.arm for cell in cells[30:40]] == ["instance"] * 10
     fewer = make_plan(levels=(1.0,), seeds=(0,), arms=("right",))
     (cell,) = fewer.cells()
     assert cell.digest in {other.digest for other in cells}
@@ -135,7 +136,7 @@ def test_digests_follow_what_changes_numbers() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"arms": ("rigth",)}, "unknown arms"),
+        ({"arms": ("not-an-arm",)}, "unknown arms"),
         ({"levels": (1.0, 1.0)}, "twice"),
         ({"seeds": (-1,)}, "negative"),
         ({"levels": ()}, "at least 1"),

@@ -113,19 +113,21 @@ class RecoveryPlan(BaseModel):
         return TwinSettings(**{**self.dials, "effect": level})
 
     def cells(self) -> Iterator[RecoveryCell]:
-        """Yield the cells, most telling first: the middle and the lowest level, then the others.
+        """Yield the cells, most telling first.
 
-        Arms of one level and seed follow each other, since they share their corpora.
+        The middle and the lowest level come before the others, and within them the arm that costs
+        most, two views of each window, comes last. Arms of one level and seed follow each other,
+        since they share their corpora.
         """
         ordered = sorted(self.levels)
-        first = [ordered[len(ordered) // 2], ordered[0]]
-        groups = [list(dict.fromkeys(first))]
-        groups.append([level for level in ordered if level not in first])
-        for levels in groups:
-            for seed in self.seeds:
-                for level in levels:
-                    for arm in self.arms:
-                        yield RecoveryCell(self, level, seed, arm)
+        first = list(dict.fromkeys([ordered[len(ordered) // 2], ordered[0]]))
+        dear = [arm for arm in self.arms if arm == "instance"]
+        for levels in (first, [level for level in ordered if level not in first]):
+            for arms in ([arm for arm in self.arms if arm not in dear], dear):
+                for seed in self.seeds:
+                    for level in levels:
+                        for arm in arms:
+                            yield RecoveryCell(self, level, seed, arm)
 
 
 @dataclass(frozen=True)
