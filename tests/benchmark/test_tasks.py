@@ -312,7 +312,10 @@ def test_the_rule_of_networks_that_read_signals():
     short = {"pretrain_epochs": 2, "pretrain_steps": 10, "per_region": 4, "accumulate": 3}
     short |= {"finetune_max_steps": 1, "finetune_batch": 64}
     whole = {"pretrain_epochs": 1, "finetune_epochs": 0, "width": 64}
-    methods = [{"name": "emod", "overrides": short}, {"name": "emod", "overrides": whole}]
+    methods = [
+        {"name": "emod", "overrides": short},
+        {"name": "emod", "overrides": whole, "label": "half as wide"},
+    ]
     first, second = estimate_costs(expand(plan_of(task, methods=methods)))
     window = 0.3 * (32 * 1280) / (32 * 2500)  # 32 electrodes, 10 s at 128 Hz
     assert first.seconds == pytest.approx((2 * 10 * 3 * 36 + 32 * 64) * window)
