@@ -202,8 +202,8 @@ EMOD_EXPERIMENT = register_experiment(
         without_twin=("MDME", "MPED"),
         unknown=(
             "the averaging of Cowen and Keltner's ratings that gave its places of emotions",
-            "the rule by which HardVA calls two windows the same; the same cell of the 9 x 9 grid "
-            "here",
+            "the rule by which HardVA calls two windows the same (here: the same cell of the 9 x 9 "
+            "grid)",
             "the views of its arm Augment",
             "whether its tables were run with the released code as it is",
         ),

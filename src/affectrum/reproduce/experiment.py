@@ -145,6 +145,13 @@ class Transfer:
             unknown = (*unknown, f"pre-trained without {', '.join(absent)}: no folder was given")
         if not replaced:
             return self
+        if small and self.small:
+            told = ", ".join(
+                f"{name.replace('_', ' ')} {value}"
+                for name, value in self.small.items()
+                if value is not None
+            )
+            unknown = (*unknown, f"small budget: {told}")
         return replace(
             self,
             published={**self.published, **replaced},

@@ -110,7 +110,9 @@ def _about(found: Reproduction) -> Section:
         for words in entry["unknown"]:
             unknown.setdefault(words, []).append(entry["title"])
     if unknown:
-        section.blocks.append(heading("What is not known of the published protocol"))
+        section.blocks.append(
+            heading("What is not known of the published protocol, or is done otherwise here")
+        )
         everywhere = len(head["transfers"])
         section.blocks.append(
             listing(
@@ -353,7 +355,10 @@ def _published(found: Reproduction) -> Section:
                     if number.trained_on
                     else number.target or "average"
                 ),
-                Cell(number.text + (" points" if number.what == "gain" else "")),
+                Cell(
+                    number.text + (" points" if number.what == "gain" else ""),
+                    number.metric.replace("_", " "),
+                ),
                 Cell(number.source, number.note),
                 Cell("; ".join(apart) or "nothing: it stands beside ours above"),
             ]
