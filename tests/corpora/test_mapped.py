@@ -69,6 +69,11 @@ def test_trials_ratings_and_signals(folder: Path) -> None:
     assert not corpus.check().of_level("error")
 
 
+def test_the_table_is_no_recording(folder: Path) -> None:
+    plain, wide = opened(folder).trials, opened(folder, recordings="{subject}/{trial}.csv").trials
+    assert wide["file"].tolist() == plain["file"].tolist()
+
+
 def test_one_recording_of_several_trials(tmp_path: Path) -> None:
     folder = tmp_path / "rec"
     x = signal(1, 1, 6.0)

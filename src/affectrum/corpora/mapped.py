@@ -112,7 +112,9 @@ class RecordingsCorpus(Corpus):
     def _places(
         self, root: Path, mapping: RecordingsMapping, log: ProblemLog
     ) -> list[tuple[Path, Place]]:
-        found = _matching(root, mapping.recordings)
+        tables = [] if mapping.table is None else _matching(root, mapping.table.file)
+        taken = {path for path, _ in tables}
+        found = [(path, m) for path, m in _matching(root, mapping.recordings) if path not in taken]
         if not found:
             log.error(
                 ".",

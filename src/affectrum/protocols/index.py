@@ -239,8 +239,8 @@ class CorpusIndex:
             raise LabelError(
                 f"No trial of {', '.join(bare)} has a place on the valence-arousal plane"
                 + ("" if self.va_table is None else " in the table that was chosen")
-                + ". Fill the columns 'valence' and 'arousal' (-1..1), or pass va_table=... with "
-                "its emotion words."
+                + ". Tell its reader what it asks for (see `affectrum check`), fill the columns "
+                "'valence' and 'arousal' (-1..1), or pass va_table=... with its emotion words."
             )
 
     @cached_property
