@@ -13,7 +13,7 @@ import pytest
 from affectrum.errors import AccessError, ConfigError, LabelError, ProtocolError
 from affectrum.harmonise import SEED62
 from affectrum.methods import make_method
-from affectrum.protocols import Access, Grant, identity, likeness, make_folds, plan_folds
+from affectrum.protocols import Access, Grant, contents, identity, likeness, make_folds, plan_folds
 from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS
 from affectrum.protocols.plane import plane_of
 from affectrum.windows import Windows
@@ -337,3 +337,29 @@ def test_nothing_reads_a_whole_corpus_into_memory(tmp_path: Path, monkeypatch) -
     for grant in (*fold.access.source_parts, fold.access.calibration, fold.access.validation):
         assert grant.windows._x is None
     assert fold.test._x is None
+
+
+def test_rows_of_files_are_hashed_once(tmp_path: Path, monkeypatch) -> None:
+    eager = signals("A", 5, 128, 96)
+    lazy = mapped(eager, tmp_path / "a.npy")
+    other = mapped(signals("D", 5, 128, 96), tmp_path / "d.npy")
+    expected = identity.content_hashes(eager.x)
+    read = []
+
+    def counted(x):
+        read.append(len(x))
+        return identity.content_hashes(x)
+
+    monkeypatch.setattr(contents, "content_hashes", counted)
+    some = detached(lazy.select([3, 50, 7, 3]))
+    assert np.array_equal(contents.contents_of(some), expected[[3, 50, 7, 3]])
+    run = detached(lazy.select(slice(40, 60)))  # a map of its own, of the same file
+    assert np.array_equal(contents.contents_of(run), expected[40:60])
+    assert np.array_equal(contents.contents_of(lazy), expected)
+    joined = Windows.concatenate([run, other])
+    assert np.array_equal(contents.contents_of(joined)[:20], expected[40:60])
+    assert read == [3, 19, 50, 72]
+    assert np.array_equal(contents.contents_of(eager.select([1, 2])), expected[[1, 2]])
+    # a file that changed is another one
+    changed = mapped(eager.with_x(np.asarray(eager.x) + 1), tmp_path / "a.npy")
+    assert not np.isin(contents.contents_of(changed), expected).any()

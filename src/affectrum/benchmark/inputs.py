@@ -12,9 +12,9 @@ import numpy as np
 from affectrum.benchmark.places import CorpusPlace, place_of
 from affectrum.benchmark.progress import ProgressCallback, ProgressEvent
 from affectrum.errors import ConfigError, did_you_mean
-from affectrum.protocols.identity import content_hashes, row_ids
+from affectrum.protocols.contents import contents_of
+from affectrum.protocols.identity import row_ids
 from affectrum.windows import Windows
-from affectrum.windows.lazy import stored
 
 if TYPE_CHECKING:
     from affectrum.benchmark.plan import Plan
@@ -54,7 +54,7 @@ def windows_fingerprint(windows: Windows) -> str:
         windows.mask.tolist(),
     )
     digest.update(repr(header).encode())
-    digest.update(content_hashes(stored(windows)).tobytes())
+    digest.update(contents_of(windows).tobytes())
     table = windows.table
     digest.update(row_ids(table).tobytes())
     digest.update(table["start_s"].to_numpy(dtype=np.float64).tobytes())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from affectrum.errors import AccessError, ConfigError
 from affectrum.protocols.catalogue import GRANTS, PROTOCOLS, is_granted
-from affectrum.protocols.identity import content_hashes, neutral_rows, row_ids
+from affectrum.protocols.identity import neutral_rows, row_ids
 
 if TYPE_CHECKING:
     from affectrum.windows import Windows
@@ -111,7 +111,7 @@ class Grant:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the values, their identity and the labels; the same in every process."""
-        from affectrum.windows.lazy import stored
+        from affectrum.protocols.contents import contents_of
 
         windows = self.windows
         digest = hashlib.sha256()
@@ -123,7 +123,7 @@ class Grant:
             windows.shape,
         )
         digest.update(repr(header).encode())
-        digest.update(content_hashes(stored(windows)).tobytes())
+        digest.update(contents_of(windows).tobytes())
         digest.update(row_ids(windows.table).tobytes())
         digest.update(b"no labels" if self.y is None else np.asarray(self.y, "<i8").tobytes())
         if self.va is not None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from affectrum.affect import ClassScheme
 from affectrum.errors import LabelError, ProtocolError
+from affectrum.protocols.contents import contents_of
 from affectrum.protocols.fold import Scheme, trial_labels
-from affectrum.protocols.identity import content_hashes, row_ids, trial_codes
+from affectrum.protocols.identity import row_ids, trial_codes
 from affectrum.protocols.labelling import ChosenLabels
 from affectrum.protocols.likeness import likeness_hashes, trial_contents, trial_hashes
 from affectrum.protocols.plane import TableLike, known_plane, plane_of
@@ -313,7 +314,7 @@ def _prints(windows: Windows, codes: NDArray[np.int64]) -> dict[str, NDArray[np.
     known = _PRINTS.get(windows)
     if known is None:
         x = stored(windows)
-        content = content_hashes(x)
+        content = contents_of(windows)
         known = _PRINTS[windows] = {
             "content": content,
             "likeness": likeness_hashes(x),

@@ -122,6 +122,11 @@ class LazyRows:
         return x[run] if isinstance(run, slice) else self
 
     @property
+    def pieces(self) -> tuple[tuple[Any, NDArray[np.int64] | None], ...]:
+        """Tuple of (array, rows or None): what this is made of."""
+        return self._pieces
+
+    @property
     def behind(self) -> int:
         """int: rows that lie in the same files and are none of these."""
         return sum(len(x) - (len(x) if rows is None else len(rows)) for x, rows in self._pieces)
