@@ -32,6 +32,9 @@ from affectrum.training.distributed import (
 from affectrum.windows import Windows
 
 N_STEPS = 50
+# 9 windows of each corpus: two processes get 4 and 5
+INSTANCE: dict[str, Any] = {"objective": "instance", "per_region": 1, "pretrain_epochs": 1}
+RANDOM: dict[str, Any] = {**INSTANCE, "objective": "supcon", "sampling": "random"}
 
 
 def corpora() -> list[Part]:
@@ -57,7 +60,7 @@ def config(**changes: Any) -> EMODConfig:
     settings = {
         "width": 16,
         "depth": 2,
-        "per_region": 1,  # 9 windows of each corpus: two processes get 4 and 5
+        "per_region": 2,
         "pretrain_epochs": 5,
         "pretrain_steps": N_STEPS // 5,
         "pretrain_dropout": 0.0,
@@ -172,8 +175,8 @@ def _main(folder: Path) -> None:
         arrays: dict[str, np.ndarray] = {}
         for name, changes in (
             ("soft", {}),
-            ("instance", {"objective": "instance", "pretrain_epochs": 1}),
-            ("random", {"sampling": "random", "objective": "supcon", "pretrain_epochs": 1}),
+            ("instance", INSTANCE),
+            ("random", RANDOM),
         ):
             told: list[int] = []
             found = pretrain_parts(
@@ -206,14 +209,8 @@ def test_two_processes_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     try:
         alone = {
             "soft": pretrain_parts(corpora(), config(), log_every=1),
-            "instance": pretrain_parts(
-                corpora(), config(objective="instance", pretrain_epochs=1), log_every=1
-            ),
-            "random": pretrain_parts(
-                corpora(),
-                config(sampling="random", objective="supcon", pretrain_epochs=1),
-                log_every=1,
-            ),
+            "instance": pretrain_parts(corpora(), config(**INSTANCE), log_every=1),
+            "random": pretrain_parts(corpora(), config(**RANDOM), log_every=1),
         }
 
         def stop(stage: str, done: int, total: int) -> None:
