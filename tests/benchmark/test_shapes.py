@@ -11,6 +11,7 @@ import pytest
 
 from affectrum.benchmark import Plan, load_record, run_plan
 from affectrum.benchmark.controls import control_folds
+from affectrum.benchmark.tasks import TaskPlan
 from affectrum.errors import AccessError
 from affectrum.harmonise import SEED62
 from affectrum.methods import registry
@@ -202,3 +203,15 @@ def test_cells_of_several_shapes_and_recipes(tmp_path: Path) -> None:
 def test_one_shape_methods_are_refused_by_a_sentence() -> None:
     with pytest.raises(AccessError, match="differ"):
         registry.make_method("dann").check_access(folds()[0].access)
+
+
+def test_a_task_names_its_places() -> None:
+    task = {"source": "A", "target": "C", "protocol": "pretrain-finetune", "split": "subjects:2/1"}
+    made = TaskPlan(**task, source_labels="plane", va_table={"awe": [0.5, 1.0]})
+    assert made.fold_options()["va_table"] == {"awe": (0.5, 1.0)}
+    assert made.fold_options()["source_labels"] == "plane"
+    for wrong, says in (("no-such", "va_table: "), ({"awe": [0.5, 7.0]}, "outside the plane")):
+        with pytest.raises(ValueError, match=says):
+            TaskPlan(**task, va_table=wrong)
+    with pytest.raises(ValueError, match="plane"):
+        TaskPlan(**task, source_labels="va")

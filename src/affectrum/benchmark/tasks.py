@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from affectrum.errors import did_you_mean
+from affectrum.errors import ConfigError, did_you_mean
 from affectrum.protocols.catalogue import (
     LABELS,
     PROTOCOLS,
@@ -46,6 +46,10 @@ class TaskPlan(Strict):
     source_recipe : str, optional
         Another recipe for the source corpora, under "pretrain-finetune": windows of signals may
         then have another length, rate and electrode set than the target's.
+    source_labels : bool or "plane"
+        Whether the source's labels are granted, or only their valence and arousal.
+    va_table : str or dict, optional
+        What places emotion words on the plane: a table's name, or ``{word: [valence, arousal]}``.
     calibration_trials, shots : int or list of int, optional
         A list is a learning curve: a plan holds one task for each number. All points are tested on
         what comes after the largest number of trials, unless `test_after` says otherwise.
@@ -114,6 +118,13 @@ class TaskPlan(Strict):
             if getattr(self, name) is not None
         ]
         faults += check_options(base, set_ones)
+        if self.va_table is not None:
+            from affectrum.affect import get_table
+
+            try:
+                get_table(self.va_table)
+            except ConfigError as error:
+                faults.append(f"va_table: {error}")
         if self.source_recipe is not None and (self.source is None or base != "pretrain-finetune"):
             faults.append(
                 f"source_recipe={self.source_recipe!r} belongs to 'pretrain-finetune' with a "
