@@ -277,7 +277,7 @@ def test_a_paper_that_scores_all_windows_at_once(
     assert ablations.loc["half right", "difference"] == pytest.approx(0.5)
     assert [apart for number, apart in real.around() if number.variant == "a half"] == [[], []]
     page = write_page(real, tmp_path / "page.html").read_text(encoding="utf-8")
-    for words in ("50.0 ± 0.0 | 34.50", "-8.90 points", "over all test windows"):
+    for words in ("50.0 ± 0.0", "34.50", "-8.90 points", "over all test windows"):
         assert words in page
 
 

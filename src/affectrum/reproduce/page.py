@@ -174,7 +174,7 @@ def _pooled(found: Reproduction, scores: pd.DataFrame) -> list[dict[str, object]
     blocks = [
         text(
             "First the paper's way: each metric once over all test windows, per cent, mean ± SD "
-            "over seeds, with the published number after the bar where nothing differs. Then this "
+            "over seeds; below it the published number where nothing differs. Then this "
             "project's: balanced accuracy, mean over subjects, with its 95 % interval (subjects "
             "and clips as random) and chance. The two protocols are two tables, because their "
             "numbers must not be compared down a column.",
@@ -182,8 +182,8 @@ def _pooled(found: Reproduction, scores: pd.DataFrame) -> list[dict[str, object]
         )
     ]
     names = [name.replace("_", " ") for name in found.pooled]
-    columns = ["method", *(f"#{name} | published" for name in names)]
-    columns += ["#mean over subjects", "#95 % interval", "#chance"]
+    columns = ["method", *(f"#{name}" for name in names)]
+    columns += ["#over subjects", "#chance"]
     for side in ("published", "strict"):
         rows = scores[(scores["side"] == side) & scores["score"].notna()]
         if not len(rows):
@@ -207,8 +207,8 @@ def _pooled_row(row: pd.Series, found: Reproduction) -> Row:
         spread = row[f"pooled_{name}_sd"]
         ours = points(row[f"pooled_{name}"])
         ours += f" ± {points(spread)}" if spread == spread else ""
-        theirs = str(row[f"published_{name}"]) if row["preset"] else "–"
-        cells.append(Cell(f"{ours} | {theirs}"))
+        theirs = str(row[f"published_{name}"]) if row["preset"] else ""
+        cells.append(Cell(ours, theirs))
     tags = [tag("transductive", alarm=True)] if "transductive" in row["protocol"] else []
     tags += [tag("oracle", alarm=True)] if row["selection"] == "oracle" else []
     tags += [tag("simulated")] if found.simulated else []
@@ -216,8 +216,7 @@ def _pooled_row(row: pd.Series, found: Reproduction) -> Row:
         [
             Cell(row["method"], row["access"], tags),
             *cells,
-            Cell(points(row["score"])),
-            Cell(f"{points(row['low'])}–{points(row['high'])}"),
+            Cell(points(row["score"]), f"{points(row['low'])}–{points(row['high'])}"),
             Cell(points(row["chance"])),
         ]
     )
