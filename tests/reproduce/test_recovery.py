@@ -17,13 +17,16 @@ from affectrum.reproduce.recovery import (
     RecoveryCell,
     draw_corpora,
     load_recovery,
+    loss_bounds,
+    pretraining_losses,
     run_recovery,
     write_recovery,
     wrong_places,
 )
 from affectrum.reproduce.recovery import run as running
 from affectrum.reproduce.recovery.arms import ArmResult, config_of, plane_of
-from affectrum.reproduce.recovery.data import linear_accuracy
+from affectrum.reproduce.recovery.data import linear_accuracy, source_words
+from affectrum.reproduce.recovery.diagnosis import soft_bounds
 from affectrum.reproduce.recovery.page import finding, state
 from affectrum.reproduce.recovery.plan import make_plan
 from affectrum.reproduce.recovery.results import Recovery, mean_test
@@ -112,6 +115,36 @@ def test_arms_differ_in_pretraining_only(draws) -> None:
     for arm in ARMS[1:]:
         changed = {k for k, value in configs[arm].items() if value != configs["scratch"][k]}
         assert changed <= {"pretraining", "objective"}
+
+
+def test_bounds_of_the_loss() -> None:
+    # Two places beyond reach of each other: all weight is on the own side's others.
+    va = np.repeat([[-1.0, 0.0], [1.0, 0.0]], 5, axis=0)
+    assert soft_bounds(va, 5.0) == pytest.approx((np.log(9), np.log(4)))
+    # One place: nothing to tell apart.
+    blind, floor = soft_bounds(np.zeros((10, 2)), 5.0)
+    assert blind == pytest.approx(floor)
+    # By hand: (0, 0), (1, 0) and (0, 2) on -4..4, so weights 0.8, 0.6 and 1 - sqrt(5) / 5.
+    w = {(0, 1): 0.8, (0, 2): 0.6, (1, 2): 1 - np.sqrt(5) / 5}
+    rows = [[w[0, 1], w[0, 2]], [w[0, 1], w[1, 2]], [w[0, 2], w[1, 2]]]
+    entropies = [-sum(x / sum(row) * np.log(x / sum(row)) for x in row) for row in rows]
+    _, floor = soft_bounds(np.array([[0, 0], [1, 0], [0, 2]]) / 4, 5.0)
+    assert floor == pytest.approx(np.mean(entropies))
+
+
+def test_loss_leaves_less_room_where_places_are_near() -> None:
+    plan = make_plan()
+    right, wrong, views = (loss_bounds(plan, arm) for arm in ("right", "wrong", "instance"))
+    wide = loss_bounds(plan.model_copy(update={"table": "warriner"}), "right")
+    assert right[0] == wrong[0] == wide[0] == pytest.approx(np.log(35))
+    assert views == (pytest.approx(np.log(71)), 0.0)
+    assert right[0] - right[1] < 0.2 < wide[0] - wide[1]
+
+
+def test_words_are_those_of_the_windows(draws) -> None:
+    plan, found = draws
+    for words, part in zip(source_words(plan), found[0.0].sources, strict=True):
+        assert words == part.table["emotion"].tolist()
 
 
 def test_digests_follow_what_changes_numbers() -> None:
@@ -314,8 +347,18 @@ def test_mean_of_replicates() -> None:
 
 @pytest.mark.slow
 def test_command(tmp_path: Path, capsys) -> None:
-    words = ["recovery", "--quick", "--out", str(tmp_path), "--seeds", "1", "--quiet"]
-    assert main([*words, "--levels", "0", "--cells", "1"]) == 0
+    words = [
+        "recovery",
+        "--quick",
+        "--out",
+        str(tmp_path),
+        "--seeds",
+        "1",
+        "--quiet",
+        "--workers",
+        "2",
+    ]
+    assert main([*words, "--levels", "0", "--cells", "0"]) == 1
     assert main([*words, "--levels", "0"]) == 0
     assert "says nothing about people" in capsys.readouterr().out
     found = load_recovery(tmp_path)
@@ -323,6 +366,9 @@ def test_command(tmp_path: Path, capsys) -> None:
     for facts in found.meta.values():
         assert facts["simulated"] is True
         assert len(facts["pretraining_loss"]) == (0 if facts["arm"] == "scratch" else 1)
+    losses = pretraining_losses(found)
+    assert list(losses["arm"]) == ["right", "wrong", "instance"]
+    assert (losses["first"] > losses["floor"]).all()
     assert json.loads((tmp_path / "recovery.json").read_text())["levels"] == [0.0]
 
 

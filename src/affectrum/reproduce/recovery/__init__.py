@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from affectrum.reproduce.recovery.data import draw_corpora, wrong_places
+    from affectrum.reproduce.recovery.diagnosis import loss_bounds, pretraining_losses
     from affectrum.reproduce.recovery.figures import recovery_curves
     from affectrum.reproduce.recovery.page import recovery_markdown, write_recovery
     from affectrum.reproduce.recovery.plan import ARMS, RecoveryCell, RecoveryPlan
@@ -23,6 +24,8 @@ __all__ = [
     "RecoveryPlan",
     "draw_corpora",
     "load_recovery",
+    "loss_bounds",
+    "pretraining_losses",
     "recovery_curves",
     "recovery_markdown",
     "run_recovery",
@@ -32,6 +35,7 @@ __all__ = [
 
 _MODULES = {
     "data": ("draw_corpora", "wrong_places"),
+    "diagnosis": ("loss_bounds", "pretraining_losses"),
     "figures": ("recovery_curves",),
     "page": ("recovery_markdown", "write_recovery"),
     "plan": ("ARMS", "RecoveryCell", "RecoveryPlan"),

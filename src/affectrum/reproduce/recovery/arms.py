@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affectrum.methods.base import derive_seed
 from affectrum.methods.emod.config import EMODConfig
-from affectrum.reproduce.recovery.data import Draw, places_of, wrong_places
+from affectrum.reproduce.recovery.data import Draw, arm_places
 from affectrum.reproduce.recovery.plan import SCRATCH, RecoveryCell
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def plane_of(cell: RecoveryCell, windows: Windows, words: set[str]) -> NDArray[n
     """
     if cell.arm in (SCRATCH, "instance"):
         return np.full((len(windows), 2), np.nan)
-    places = places_of(cell.plan.other_table if cell.arm == "other" else cell.plan.table)
-    if cell.arm == "wrong":
-        places = wrong_places(places, sorted(words))
+    places = arm_places(cell.plan, cell.arm, words)
     missing = (np.nan, np.nan)
     return np.array([places.get(word, missing) for word in windows.table["emotion"]])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,14 @@ from affectrum.reproduce.recovery.plan import RecoveryPlan
 from affectrum.twins.generator import Cap, TwinGenerator
 from affectrum.windows import Windows
 
-__all__ = ["Draw", "draw_corpora", "linear_accuracy", "places_of", "wrong_places"]
+__all__ = [
+    "Draw",
+    "arm_places",
+    "draw_corpora",
+    "linear_accuracy",
+    "source_words",
+    "wrong_places",
+]
 
 FloatArray = NDArray[np.float64]
 Places = dict[str, tuple[float, float]]
@@ -69,12 +76,7 @@ def draw_corpora(plan: RecoveryPlan, level: float, seed: int, *, sources: bool =
     parts = []
     for name in plan.sources if sources else ():
         generator = _generator(plan, name, level, seed)
-        trials = []
-        for subject in range(1, plan.source_subjects + 1):
-            session = (subject - 1) % len(generator.facts.clips) + 1
-            rows = _rows_by_word(generator, session, plan.source_trials)
-            trials += [(subject, session, row) for row in rows]
-        parts.append(_windows(plan, generator, trials))
+        parts.append(_windows(plan, generator, _source_trials(plan, generator)))
     generator = _generator(plan, plan.target, level, seed)
     scheme = affect.get_scheme(plan.classes)
     train_rows, test_rows = _target_rows(plan, generator, scheme)
@@ -90,6 +92,29 @@ def draw_corpora(plan: RecoveryPlan, level: float, seed: int, *, sources: bool =
         _classes_of(test, plan, scheme),
         scheme.classes,
     )
+
+
+def source_words(plan: RecoveryPlan) -> list[list[str]]:
+    """Return the emotion word of each window of each pre-training corpus, without simulating it."""
+    found = []
+    for name in plan.sources:
+        generator = _generator(plan, name, 0.0, plan.seeds[0])
+        words = []
+        for _, session, row in _source_trials(plan, generator):
+            n_windows = generator.seconds(session, row) // plan.window_seconds
+            words += [str(generator.facts.clips[session - 1][row - 1].emotion)] * n_windows
+        found.append(words)
+    return found
+
+
+def _source_trials(plan: RecoveryPlan, generator: TwinGenerator) -> list[tuple[int, int, int]]:
+    """Choose (subject, session, row) of a pre-training corpus; people take sessions in turn."""
+    trials = []
+    for subject in range(1, plan.source_subjects + 1):
+        session = (subject - 1) % len(generator.facts.clips) + 1
+        rows = _rows_by_word(generator, session, plan.source_trials)
+        trials += [(subject, session, row) for row in rows]
+    return trials
 
 
 def _generator(plan: RecoveryPlan, corpus: str, level: float, seed: int) -> TwinGenerator:
@@ -228,10 +253,26 @@ def _classes_of(
     return _codes(windows.table, plan.target, scheme)
 
 
-def places_of(table: str) -> Places:
-    """Return a table's words with their valence and arousal (-1..1)."""
-    entries = affect.get_table(table).entries
-    return {word: (point.valence, point.arousal) for word, point in entries.items()}
+def arm_places(plan: RecoveryPlan, arm: str, words: Iterable[str]) -> Places:
+    """Return where an arm puts words.
+
+    Parameters
+    ----------
+    plan : RecoveryPlan
+        Names the tables.
+    arm : {"right", "wrong", "other"}
+        Which arm.
+    words : iterable of str
+        Words of all pre-training corpora; a wrong table deals their places.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        Valence and arousal, -1..1; words without a place are left out.
+    """
+    entries = affect.get_table(plan.other_table if arm == "other" else plan.table).entries
+    places = {word: (point.valence, point.arousal) for word, point in entries.items()}
+    return wrong_places(places, sorted(words)) if arm == "wrong" else places
 
 
 def wrong_places(places: Places, words: Sequence[str]) -> Places:

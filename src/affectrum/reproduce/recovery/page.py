@@ -14,6 +14,7 @@ from affectrum.errors import StoreError
 from affectrum.report.blocks import Cell, Row, Section, figure, listing, table, text
 from affectrum.report.page import render_page
 from affectrum.report.page import write_page as put_page
+from affectrum.reproduce.recovery.diagnosis import pretraining_losses
 from affectrum.reproduce.recovery.figures import LABELS, recovery_curves
 from affectrum.reproduce.recovery.plan import ARMS
 from affectrum.reproduce.recovery.results import READOUTS, Recovery
@@ -129,6 +130,10 @@ def write_recovery(found: Recovery, out: str | os.PathLike[str]) -> Path:
         part.blocks.append(listing(finding(found, readout)))
         part.blocks.append(_block(_score_rows(found, readout), _SCORE_HEAD))
         part.blocks.append(_block(_gain_rows(found, readout), _GAIN_HEAD))
+    learnt = Section("learnt", "What pre-training learnt", "Learnt")
+    learnt.blocks.append(text(_LEARNT, note=True))
+    learnt.blocks.append(_block(_loss_rows(found), _LOSS_HEAD))
+    sections.append(learnt)
     setting = Section("setting", "What was run", "Setting")
     setting.blocks.append(listing(_setting(found)))
     sections.append(setting)
@@ -162,6 +167,8 @@ def recovery_markdown(found: Recovery) -> str:
         lines += [f"* {sentence}" for sentence in finding(found, readout)]
         lines += ["", *_markdown(_score_rows(found, readout), _SCORE_HEAD), ""]
         lines += [*_markdown(_gain_rows(found, readout), _GAIN_HEAD), ""]
+    lines += ["### What pre-training learnt", "", _LEARNT, ""]
+    lines += _markdown(_loss_rows(found), _LOSS_HEAD)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -177,6 +184,36 @@ _GAIN_HEAD = (
     "#detectable",
     "#seeds",
 )
+
+
+_LOSS_HEAD = (
+    "effect",
+    "arm",
+    "#first step",
+    "#last steps",
+    "#all alike",
+    "#floor",
+    "#share of the way",
+    "#seeds",
+)
+_LEARNT = (
+    "Loss of pre-training in nats. All alike: its value where every window looks the same. Floor: "
+    "what no representation can go below, the entropy of the soft weights; the nearer both are, "
+    "the less the loss can teach."
+)
+
+
+def _loss_rows(found: Recovery) -> list[list[str]]:
+    return [
+        [
+            f"{row['level']:g}",
+            LABELS[row["arm"]],
+            *(f"{row[name]:.3f}" for name in ("first", "last", "blind", "floor")),
+            f"{100 * row['used']:.0f} %",
+            str(row["n_seeds"]),
+        ]
+        for _, row in pretraining_losses(found).iterrows()
+    ]
 
 
 def _score_rows(found: Recovery, readout: str) -> list[list[str]]:

@@ -146,7 +146,7 @@ def _work(plan: RecoveryPlan, out: Path, max_cells: int | None, progress: Show |
             with lock:
                 draw: Draw | None = None
                 for cell in mine:
-                    if max_cells is not None and n_new >= max_cells:
+                    if (max_cells is not None and n_new >= max_cells) or _is_orphan():
                         return
                     if _is_done(out, cell):  # the other process was faster than our lock
                         continue
@@ -160,6 +160,12 @@ def _work(plan: RecoveryPlan, out: Path, max_cells: int | None, progress: Show |
                     n_new += 1
     finally:
         torch.set_num_threads(threads)
+
+
+def _is_orphan() -> bool:
+    """Say whether the process that started this worker is gone."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _teller(
