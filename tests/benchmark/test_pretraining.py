@@ -15,9 +15,11 @@ from affectrum.benchmark import run_plan
 from affectrum.benchmark.models import finetune_from_plan
 from affectrum.benchmark.plan import Plan
 from affectrum.benchmark.pretraining import pretrain_from_plan, source_access
-from affectrum.errors import ConfigError
+from affectrum.benchmark.shared import SharedPretraining
+from affectrum.errors import ConfigError, FileFormatError
 from affectrum.inference import load_bundle
 from affectrum.inference.pretrained import load_pretrained
+from affectrum.methods.base import Pretrained
 from affectrum.training.distributed import Processes
 
 SMALL = {"width": 16, "depth": 1, "per_region": 1, "pretrain_epochs": 2, "pretrain_steps": 3}
@@ -96,6 +98,37 @@ def test_a_stopped_one_goes_on(plan: Plan, tmp_path: Path, monkeypatch: pytest.M
     assert not (tmp_path / "b.checkpoint").exists()
     for name, value in load_pretrained(again)[1].arrays.items():
         np.testing.assert_array_equal(value, whole.arrays[name])
+
+
+def test_a_stopped_run_goes_on_in_the_middle_of_pretraining(tmp_path: Path) -> None:
+    """The first runner is stopped, the second finds a damaged file, the third trains to the end."""
+    seen: list[str | None] = []
+
+    class Long:
+        long_pretraining = True
+
+        def pretrain_fingerprint(self, access: Any) -> str:
+            return "abc"
+
+        def pretrain(self, access: Any, *, progress: Any, checkpoint: Path) -> Pretrained:
+            found = checkpoint.read_text() if checkpoint.exists() else None
+            seen.append(found)
+            if found is None and len(seen) == 1:
+                checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                checkpoint.write_text("half")
+                raise Stopped
+            if found == "half":
+                checkpoint.write_text("damaged")
+                raise FileFormatError("not a checkpoint")
+            return Pretrained("abc", {"a": np.zeros(2)})
+
+    shared = SharedPretraining(tmp_path / "shared")
+    method: Any = Long()
+    with pytest.raises(Stopped):
+        shared.get(method, None)  # type: ignore[arg-type]
+    assert shared.get(method, None) is not None  # type: ignore[arg-type]
+    assert seen == [None, "half", None]
+    assert [path.name for path in (tmp_path / "shared").glob("*.checkpoint")] == []
 
 
 def test_what_it_refuses(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

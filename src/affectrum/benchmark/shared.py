@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from affectrum import __version__
 from affectrum.benchmark.files import digest_of, no_room, publish_folder, sha256
-from affectrum.errors import StoreError
+from affectrum.errors import FileFormatError, StoreError
 from affectrum.store.locks import lock_path, locked
 
 if TYPE_CHECKING:
@@ -73,13 +73,30 @@ class SharedPretraining:
             device = f"device {socket.gethostname()} {self.device}" if self.device else None
             with self._alone(device, progress):
                 began = time.perf_counter()
-                made = method.pretrain(access, progress=progress)
+                made = self._train(method, access, fingerprint, progress)
                 self.seconds += time.perf_counter() - began
             if made is None:
                 return None
             self.computed += 1
             self._save(fingerprint, made)
         self._keep(fingerprint, made)
+        return made
+
+    def _train(
+        self, method: Method, access: Access, fingerprint: str, progress: Progress | None
+    ) -> Pretrained | None:
+        """Pre-train; what takes long goes on where an earlier runner was stopped."""
+        if not method.long_pretraining:
+            return method.pretrain(access, progress=progress)
+        pretrain: Any = method.pretrain
+        place = self._place(fingerprint)
+        checkpoint = place.with_name(f"{place.name}-{__version__}.checkpoint")
+        try:
+            made: Pretrained | None = pretrain(access, progress=progress, checkpoint=checkpoint)
+        except FileFormatError:  # damaged: anew
+            checkpoint.unlink(missing_ok=True)
+            made = pretrain(access, progress=progress, checkpoint=checkpoint)
+        checkpoint.unlink(missing_ok=True)
         return made
 
     def put(self, model: Pretrained) -> None:

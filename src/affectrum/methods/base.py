@@ -224,6 +224,10 @@ class Method(ABC):
     trains_in_processes: ClassVar[bool] = False
     """Whether several processes, started by torchrun, can pre-train one model together."""
 
+    long_pretraining: ClassVar[bool] = False
+    """Whether pre-training may take hours; its `pretrain` then takes a `checkpoint`, which runs
+    keep so that a stopped one goes on."""
+
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"strict": {}}
     """Preset name to the parameters it sets; ``"strict"`` always exists and is the default."""
     transfers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -105,6 +105,7 @@ class EMOD(Method):
     )
     takes_several_shapes: ClassVar[bool] = True
     trains_in_processes: ClassVar[bool] = True
+    long_pretraining: ClassVar[bool] = True
     kinds: ClassVar[tuple[str, ...]] = ("raw",)
     Config: ClassVar[type[MethodConfig]] = EMODConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
