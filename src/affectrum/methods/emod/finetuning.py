@@ -42,9 +42,9 @@ __all__ = [
 ]
 
 # Numbers that a pass may hold, and how many of them a window takes per electrode, sample and
-# feature of the network.
+# feature of the network (measured: 2.6 to 3.7 in training, 0.7 to 1.0 in scoring).
 _BUDGET = {"cpu": 2**28, "cuda": 2**32}
-_TRAINING, _SCORING = 8, 3
+_TRAINING, _SCORING = 4, 2
 
 
 class Classifier(nn.Module):
