@@ -365,7 +365,7 @@ def test_command(tmp_path: Path, capsys) -> None:
     assert not found.missing
     for facts in found.meta.values():
         assert facts["simulated"] is True
-        assert len(facts["pretraining_loss"]) == (0 if facts["arm"] == "scratch" else 1)
+        assert bool(facts["pretraining_loss"]) == (facts["arm"] != "scratch")
     losses = pretraining_losses(found)
     assert list(losses["arm"]) == ["right", "wrong", "instance"]
     assert (losses["first"] > losses["floor"]).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class Recovery:
     cells: Mapping[tuple[float, int, str], Mapping[str, Predictions]]
     meta: Mapping[tuple[float, int, str], Mapping[str, Any]]
     missing: Sequence[RecoveryCell]
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def seeds(self, level: float, *arms: str) -> list[int]:
         """Return the seeds that all of some arms have finished at a level."""
@@ -85,7 +86,11 @@ class Recovery:
 
     def score(self, level: float, seed: int, arm: str, readout: str) -> float:
         """Balanced accuracy of a cell, mean over its test people."""
-        return float(score_predictions(self.cells[level, seed, arm][readout])[METRIC].mean())
+        key = (level, seed, arm, readout)
+        if key not in self._known:
+            table = score_predictions(self.cells[level, seed, arm][readout])
+            self._known[key] = float(table[METRIC].mean())
+        return float(self._known[key])
 
     def scores(self, readout: str = "finetuned") -> pd.DataFrame:
         """Score of each arm at each level.
@@ -153,6 +158,12 @@ class Recovery:
         alone would rest on few numbers. Both have to be small.
         """
         check_option("readout", readout, tuple(READOUTS))
+        if readout not in self._known:
+            self._known[readout] = self._gains(readout)
+        found: pd.DataFrame = self._known[readout]
+        return found.copy()
+
+    def _gains(self, readout: str) -> pd.DataFrame:
         rows = []
         for number, (first, second) in enumerate(PAIRS):
             if first not in self.plan.arms or second not in self.plan.arms:
