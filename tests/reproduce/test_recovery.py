@@ -138,7 +138,10 @@ def test_loss_leaves_less_room_where_places_are_near() -> None:
     wide = loss_bounds(plan.model_copy(update={"table": "warriner"}), "right")
     assert right[0] == wrong[0] == wide[0] == pytest.approx(np.log(35))
     assert views == (pytest.approx(np.log(71)), 0.0)
-    assert right[0] - right[1] < 0.2 < wide[0] - wide[1]
+    # The numbers of docs/recovery.md.
+    near = loss_bounds(plan, "narrow")
+    rooms = [blind - floor for blind, floor in (right, wide, near)]
+    assert rooms == pytest.approx([0.096, 0.508, 0.94], abs=0.005)
 
 
 def test_words_are_those_of_the_windows(draws) -> None:
@@ -164,6 +167,8 @@ def test_digests_follow_what_changes_numbers() -> None:
     assert digest("scratch") == digest("scratch", pretrain_steps=7)
     assert digest("instance") == digest("instance", table="emod")
     assert digest("right") != digest("right", table="emod")
+    assert digest("right") == digest("right", narrow_distance=1.0)
+    assert digest("narrow") != digest("narrow", narrow_distance=1.0)
 
 
 @pytest.mark.parametrize(

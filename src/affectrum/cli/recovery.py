@@ -36,7 +36,7 @@ def recovery(
     seeds
         How many replicates.
     arms
-        One of scratch, instance, right, wrong, other (say it again for more).
+        One of scratch, right, wrong, instance, narrow, other (say it again for more).
     cells
         Compute at most so many now; 0 only writes the page.
     workers

@@ -53,6 +53,7 @@ def config_of(cell: RecoveryCell) -> EMODConfig:
             "finetune_epochs": plan.finetune_epochs,
             "finetune_batch": plan.finetune_batch,
             **plan.network,
+            **({"max_distance": plan.narrow_distance} if cell.arm == "narrow" else {}),
             "objective": "instance" if cell.arm == "instance" else "soft-va",
             "pretraining": cell.arm != SCRATCH,
             "seed": derive_seed(0, "recovery", cell.seed),

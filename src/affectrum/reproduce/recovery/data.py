@@ -260,7 +260,7 @@ def arm_places(plan: RecoveryPlan, arm: str, words: Iterable[str]) -> Places:
     ----------
     plan : RecoveryPlan
         Names the tables.
-    arm : {"right", "wrong", "other"}
+    arm : {"right", "wrong", "narrow", "other"}
         Which arm.
     words : iterable of str
         Words of all pre-training corpora; a wrong table deals their places.

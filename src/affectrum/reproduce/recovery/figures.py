@@ -19,6 +19,7 @@ LABELS: dict[str, str] = {
     "instance": "instance discrimination",
     "right": "V-A, right table",
     "wrong": "V-A, wrong table",
+    "narrow": "V-A, right table, narrow",
     "other": "V-A, other table",
 }
 

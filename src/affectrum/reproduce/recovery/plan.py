@@ -22,7 +22,8 @@ ARMS: dict[str, str] = {
     "instance": "pre-trained without labels: two augmented views of a window belong together",
     "right": "pre-trained with soft valence-arousal weights, words at their places in the plane",
     "wrong": "the same, the words' places dealt to other words",
-    "other": "the same with another table of places (the published constants)",
+    "narrow": "as right, with weights that end much nearer than published",
+    "other": "as right, with another table of places (the published constants)",
 }
 
 # What was set before any network was trained, with a linear reading of band power on twins of
@@ -40,6 +41,8 @@ _NETWORK = {
     "head_rate": 3e-3,
     "backbone_rate": 3e-3,
 }
+# What a cell's result does not follow from, but for the part that its arm takes.
+_OF_ARMS = {"levels", "seeds", "arms", "table", "other_table", "narrow_distance"}
 _OF_PRETRAINING = (
     "sources",
     "source_subjects",
@@ -67,6 +70,10 @@ class RecoveryPlan(BaseModel):
     arms: tuple[str, ...] = Field((SCRATCH, "right", "wrong", "instance"), min_length=1)
     table: str = Field("faced-measured", description="words' places for 'right' and 'wrong'")
     other_table: str = Field("emod", description="words' places for the arm 'other'")
+
+    narrow_distance: float = Field(
+        2.0, gt=0, description="where weights end for 'narrow', in units of -4..4; published: 5"
+    )
 
     sources: tuple[str, ...] = Field(("SEED-IV", "SEED-VII", "FACED", "EAV"), min_length=1)
     target: str = Field("EmoEEG-MC", description="the corpus that pre-training never sees")
@@ -154,12 +161,11 @@ class RecoveryCell:
     @property
     def digest(self) -> str:
         """Name of its result: changes with whatever changes its numbers, and with nothing else."""
-        shared = self.plan.model_dump(
-            mode="json", exclude={"levels", "seeds", "arms", "table", "other_table"}
-        )
+        shared = self.plan.model_dump(mode="json", exclude=_OF_ARMS)
         own = {
             "right": self.plan.table,
             "wrong": self.plan.table,
+            "narrow": f"{self.plan.table}, {self.plan.narrow_distance:g}",
             "other": self.plan.other_table,
         }.get(self.arm, "")
         if self.arm == SCRATCH:

@@ -42,8 +42,10 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("right", "wrong"),
     ("wrong", SCRATCH),
     ("instance", SCRATCH),
+    ("narrow", SCRATCH),
+    ("narrow", "right"),
     ("other", SCRATCH),
-    ("right", "other"),
+    ("other", "right"),
 )
 _CLAIMS = 3
 
