@@ -200,8 +200,11 @@ def test_a_bundle_reads_whatever_electrodes_were_recorded(loudness, tmp_path: Pa
     raw = mne.io.RawArray(x, mne.create_info(names, 256.0, "eeg"), verbose="ERROR")
     timeline = bundle.predict(raw)
     assert timeline.table["class"].tolist() == ["sad"] * 4 + ["happy"] * 4
-    assert timeline.coverage == 1.0
     assert not any("interpolated" in warning for warning in timeline.warnings)
+    # of these only Fp1 and Fp2 were trained on, and the smaller cap had five electrodes
+    assert timeline.coverage == 2 / 5
+    assert "Electrodes that the model was not trained on: T7, T8, Pz, Oz." in timeline.warnings
+    assert any("Only 2 electrodes that the model knows" in w for w in timeline.warnings)
     assert timeline.table["novelty"].isna().all()
     mixed = bundle.predict_windows(parts[1])
     assert len(mixed.table) == len(parts[1])

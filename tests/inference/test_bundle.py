@@ -68,6 +68,7 @@ def test_what_a_bundle_remembers(bundle_folder: Callable[..., Path]) -> None:
         "windows": 360,
         "windows_per_class": {"negative": 120, "neutral": 120, "positive": 120},
         "sfreq": 200.0,
+        "electrodes": 32,
         "simulated": True,
         "interpolated": [],
     }

@@ -103,6 +103,8 @@ class Bundle:
     path: Path | None = None
     notes: tuple[str, ...] = ()
     card: str = field(default="", repr=False)
+    trained_channels: tuple[str, ...] = ()
+    """Electrodes of the training windows; of several corpora with their own, all of them."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -361,6 +363,7 @@ def load_bundle(path: str | os.PathLike[str], *, method: Method | None = None) -
             path=Path(path),
             notes=files.notes,
             card=files.card,
+            trained_channels=tuple(facts.get("channels", ())),
         )
     except BundleError:
         raise

@@ -355,6 +355,7 @@ def _about(
         "windows": len(rows),
         "windows_per_class": {name: int(n) for name, n in zip(classes, counts, strict=True)},
         "sfreq": part.sfreq,
+        "electrodes": len(part.channels),
         "simulated": part.simulated,
         "interpolated": [
             name for name, real in zip(part.channels, part.mask, strict=True) if not real

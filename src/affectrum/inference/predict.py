@@ -103,11 +103,17 @@ def predict_recording(
         artefact=processed.artefact,
         identity=None,
         how=how,
-        coverage=choice.coverage,
+        coverage=choice.coverage if bundle.channels else _own_coverage(bundle, choice.names),
         interpolated=choice.missing,
         shift=_shift(bundle, processed.x),
         recording=recording,
-        warnings=[*notes, *remarks, *scaling_notes, *_rate_notes(bundle, sfreq)],
+        warnings=[
+            *notes,
+            *remarks,
+            *scaling_notes,
+            *_rate_notes(bundle, sfreq),
+            *_own_notes(bundle, choice.names),
+        ],
     )
 
 
@@ -328,6 +334,28 @@ def _made_up(bundle: Bundle) -> list[str]:
         name for one in corpora if isinstance(one, dict) for name in one.get("interpolated", [])
     ]
     return [name for name in bundle.channels if name in lacked]
+
+
+def _own_coverage(bundle: Bundle, names: Sequence[str]) -> float:
+    """Known electrodes of a recording, as a share of the smallest cap that was trained on."""
+    known = sum(name in bundle.trained_channels for name in names)
+    caps = [one.get("electrodes") for one in bundle.provenance.get("corpora", [])]
+    smallest = min((int(cap) for cap in caps if cap), default=len(bundle.trained_channels))
+    return min(1.0, known / max(smallest, 1))
+
+
+def _own_notes(bundle: Bundle, names: Sequence[str]) -> list[str]:
+    """Say which electrodes a model that reads all of them has never seen."""
+    if bundle.channels:
+        return []
+    new = [name for name in names if name not in bundle.trained_channels]
+    notes = [f"Electrodes that the model was not trained on: {', '.join(new)}."] if new else []
+    if _own_coverage(bundle, names) < 1.0:
+        notes.append(
+            f"Only {len(names) - len(new)} electrodes that the model knows were recorded; it was "
+            "trained on larger caps."
+        )
+    return notes
 
 
 def _rate_notes(bundle: Bundle, sfreq: float) -> list[str]:
