@@ -12,7 +12,7 @@ import pytest
 
 from affectrum.errors import AccessError, ConfigError, LabelError, ProtocolError
 from affectrum.harmonise import SEED62
-from affectrum.methods import make_method
+from affectrum.methods import make_method, method_names
 from affectrum.protocols import Access, Grant, contents, identity, likeness, make_folds, plan_folds
 from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS
 from affectrum.protocols.plane import plane_of
@@ -171,6 +171,17 @@ def test_a_method_of_one_shape_says_so_and_its_calibration_arm_runs(three) -> No
             method.check_access(access)
     method = make_method("logistic", arm="calibration").fit(access)
     assert method.predict_proba(access.calibration.windows).shape == (24, 3)
+
+
+def test_no_method_of_one_shape_is_let_in(three) -> None:
+    access = make_folds(three, "leave-one-corpus-out", target="C", classes=THREE)[0].access
+    for name in method_names():
+        method = make_method(name)
+        if method.takes_several_shapes:
+            method.check_access(access)
+        else:
+            with pytest.raises(AccessError):
+                method.check_access(access)
 
 
 # -------------------------------------------------------------------------------------- plane
