@@ -74,6 +74,7 @@ def estimate_costs(cells: Sequence[Cell], run: Path | None = None) -> list[Estim
     typical_near = {key: statistics.median(values) for key, values in near.items()}
     typical_far = {key: statistics.median(values) for key, values in far.items()}
     found = []
+    configs: dict[int, dict[str, Any]] = {}  # of each method once
     for cell in cells:
         if run is not None and is_complete(run, cell.digest):
             took = read_brief(run, cell.digest).get("seconds")
@@ -87,7 +88,9 @@ def estimate_costs(cells: Sequence[Cell], run: Path | None = None) -> list[Estim
         elif method in typical_far:
             found.append(Estimate(False, typical_far[method], "same method"))
         else:
-            found.append(Estimate(False, _by_rule(cell), "rule"))
+            if id(cell.method) not in configs:
+                configs[id(cell.method)] = cell.method.make().config.model_dump()
+            found.append(Estimate(False, _by_rule(cell, configs[id(cell.method)]), "rule"))
     return found
 
 
@@ -100,12 +103,11 @@ def _briefs(run: Path | None) -> Iterable[dict[str, Any]]:
             yield read_brief(run, path.name)
 
 
-def _by_rule(cell: Cell) -> float:
+def _by_rule(cell: Cell, config: dict[str, Any]) -> float:
     target = cell.task.target
     n_subjects = get(target).n_subjects if is_known(target) else 15
     if cell.task.subjects is not None:
         n_subjects = len(cell.task.subjects)
-    config = cell.method.make().config.model_dump()
     if "tokens_per_second" in config:
         return _by_windows(cell, config, n_subjects)
     once = float(config.get("pretrain_steps") or 0)

@@ -20,6 +20,7 @@ from affectrum.benchmark.cell import Tell
 from affectrum.benchmark.cells import Cell
 from affectrum.benchmark.engines.base import about
 from affectrum.benchmark.engines.devices import device_of, environment
+from affectrum.benchmark.engines.order import in_order
 from affectrum.benchmark.work import CellRunner, Outcome, RunSpec
 from affectrum.errors import ConfigError
 
@@ -64,7 +65,7 @@ class ProcessEngine:
         ConfigError
             If the run can't be sent to other processes.
         """
-        todo, busy_elsewhere = deque(cells), deque[Cell]()
+        todo, busy_elsewhere = deque(in_order(cells, spec.out)), deque[Cell]()
         pool: list[_Worker] = []
         try:
             for number in range(min(self.workers, len(cells))):
