@@ -131,7 +131,7 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
     chosen = place.device(device)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield place
     finally:
