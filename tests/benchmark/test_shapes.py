@@ -11,6 +11,8 @@ import pytest
 
 from affectrum.benchmark import Plan, load_record, run_plan
 from affectrum.benchmark.controls import control_folds
+from affectrum.benchmark.merge import merge_files
+from affectrum.benchmark.share import share_run
 from affectrum.benchmark.tasks import TaskPlan
 from affectrum.errors import AccessError
 from affectrum.harmonise import SEED62
@@ -198,6 +200,10 @@ def test_cells_of_several_shapes_and_recipes(tmp_path: Path) -> None:
     prints = {name: cell.meta["folds"][0]["source_fingerprint"] for name, cell in cells.items()}
     assert prints["test-many-shapes", ""] == prints["most-frequent", ""]
     assert prints["test-many-shapes", ""] != prints["test-many-shapes", "labels-by-trial"]
+    # other labs take the results, whose grants are those of such a task
+    share_run(tmp_path, tmp_path / "shared.zip")
+    merged = merge_files([tmp_path / "shared.zip"], tmp_path / "merged")
+    assert (merged.joined[0][1], merged.controls, merged.refused) == (2, 1, [])
 
 
 def test_one_shape_methods_are_refused_by_a_sentence() -> None:
