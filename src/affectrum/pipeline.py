@@ -3,7 +3,8 @@
 Order of the steps (docs: "Making corpora comparable"): common electrode set, average reference
 over that set, filtering, resampling, windows, features, smoothing. Any other order lets the
 density of a cap or the filter of a vendor leak into the features. Where a recipe removes eye
-movements by independent components, this comes after filtering and before the reference.
+movements by independent components, this comes after filtering and resampling, and before the
+reference.
 """
 
 from __future__ import annotations
@@ -160,13 +161,14 @@ def process(x: NDArray[Any], channels: Sequence[str], sfreq: float, recipe: Reci
         common = bandpass(common, sfreq, low, high, order=recipe.filter_order, causal=recipe.causal)
     if recipe.notch_hz is not None:
         common = notch(common, sfreq, recipe.notch_hz, causal=recipe.causal)
-    if recipe.ica != "none":
-        with _thread_control().limit(limits=1, user_api="blas"):
-            common = remove_eye_components(common, wanted, sfreq)
-        if recipe.reference == "average":
-            common = common - common.mean(axis=0)
     if rate != sfreq:
         common = resample(common, sfreq, rate)
+    if recipe.ica != "none":
+        # After resampling: the same band in fewer samples.
+        with _thread_control().limit(limits=1, user_api="blas"):
+            common = remove_eye_components(common, wanted, rate)
+        if recipe.reference == "average":
+            common = common - common.mean(axis=0)
     start_s = window_starts(common.shape[1], rate, recipe.window_s, recipe.step_s)
     if len(start_s) == 0:
         return _nothing(recipe, plan, signal, rate)

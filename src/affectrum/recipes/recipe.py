@@ -69,8 +69,8 @@ class Recipe(BaseModel):
         The same for some rates only: rate of the file in Hz -> rate to resample to; signals of
         other rates are kept as they are. Not together with `sfreq`.
     ica : {"none", "fastica"}
-        Remove eye movements from each trial by independent components, between filtering and
-        re-referencing (`affectrum.signals.remove_eye_components`). Slow.
+        Remove eye movements from each trial by independent components, after filtering and
+        resampling and before re-referencing (`affectrum.signals.remove_eye_components`). Slow.
     bands : str or dict of str to (float, float)
         A name of `affectrum.features.BANDS` or band edges in Hz; unused for kind "raw".
     window_s : float
