@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from affectrum.errors import ConfigError, check_option
 from affectrum.evaluation.classification import COUNT_METRICS, metrics_from_confusion
@@ -47,10 +46,12 @@ class Null:
         That of a normal distribution with mean and spread from n values: mean +- t s sqrt(1 + 1/n),
         with n - 1 degrees of freedom, so that few permutations give a wide one.
         """
+        from scipy.stats import t
+
         n = len(self.values)
         if n < 2:
             return (float("nan"), float("nan"))
-        reach = float(stats.t.ppf((1 + self.level) / 2, n - 1) * self.values.std(ddof=1))
+        reach = float(t.ppf((1 + self.level) / 2, n - 1) * self.values.std(ddof=1))
         reach *= float(np.sqrt(1 + 1 / n))
         return (self.value - reach, self.value + reach)
 
