@@ -1,6 +1,6 @@
 """The runner: overhead of a cell, several processes, plans of ten thousand cells.
 
-    python benchmarks/bench_runner.py [--cells 10000] [--seconds 4]
+    python benchmarks/bench_runner.py [--only overhead|processes|large] [--cells 10000]
 
 Windows are simulated: the times are a statement about software only.
 """
@@ -8,11 +8,13 @@ Windows are simulated: the times are a statement about software only.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,83 +27,110 @@ from affectrum.benchmark.record import MANIFEST, is_complete, write_cell
 from affectrum.windows import Windows
 
 LABELS = ["positive", "neutral", "negative"] * 5
+BANDS = {"theta": (4.0, 8.0), "alpha": (8.0, 14.0), "beta": (14.0, 31.0), "gamma": (31.0, 45.0)}
 CHANNELS = ("Fp1", "Fp2", "F3", "F4", "C3", "C4", "Cz", "Pz", "O1", "O2")
 
 
-def make_windows(corpus: str, n_subjects: int = 15, n_windows: int = 40) -> Windows:
-    """Windows of a corpus of SEED's shape, with a weak effect."""
+def make_windows(
+    corpus: str,
+    labels: list[str] = LABELS,
+    *,
+    n_sessions: int = 1,
+    n_windows: int = 40,
+    channels: tuple[str, ...] = CHANNELS,
+    bands: Mapping[str, tuple[float, float]] = BANDS,
+) -> Windows:
+    """Windows of 15 subjects, with a weak effect."""
     rng = np.random.default_rng(len(corpus))
-    rows = [
-        {
-            "corpus": corpus,
-            "subject": subject,
-            "session": 1,
-            "row": row,
-            "trial": row,
-            "clip": f"{corpus}/{row:02d}",
-            "emotion": emotion,
-            "window": window,
-            "start_s": float(window),
-            "simulated": True,
-        }
-        for subject in range(1, n_subjects + 1)
-        for row, emotion in enumerate(LABELS, start=1)
-        for window in range(n_windows)
-    ]
-    table = pd.DataFrame(rows)
-    effect = table["emotion"].map({"positive": 0.5, "neutral": 0.0, "negative": -0.5})
-    x = rng.standard_normal((len(table), len(CHANNELS), 4)) + effect.to_numpy()[:, None, None]
+    keys = ("subject", "session", "row", "window")
+    sizes = (range(1, 16), range(1, n_sessions + 1), range(1, len(labels) + 1), range(n_windows))
+    table = pd.MultiIndex.from_product(sizes, names=keys).to_frame(index=False)
+    row, session = table["row"].to_numpy(), table["session"].to_numpy()
+    table = table.assign(
+        corpus=corpus,
+        trial=row,
+        clip=np.array([f"{corpus}/{n:03d}" for n in range(500)])[(session - 1) * len(labels) + row],
+        emotion=np.array(labels)[row - 1],
+        start_s=table["window"].astype(float),
+        simulated=True,
+    )
+    effect = table["emotion"].map({"positive": 0.5, "happy": 0.5, "negative": -0.5, "sad": -0.5})
+    x = rng.standard_normal((len(table), len(channels), len(bands)), dtype=np.float32)
+    x += effect.fillna(0.0).to_numpy(dtype=np.float32)[:, None, None]
     return Windows.from_arrays(
-        x.astype(np.float32),
-        table,
-        sfreq=200.0,
-        channels=CHANNELS,
-        bands={"theta": (4.0, 8.0), "alpha": (8.0, 14.0), "beta": (14.0, 31.0), "gamma": (31, 45)},
-        recipe="bench",
+        x, table, sfreq=200.0, channels=channels, bands=dict(bands), recipe="bench"
     )
 
 
-def scmm(steps: int) -> dict[str, object]:
-    """SCMM with so many steps of each kind."""
-    overrides = {"pretrain_steps": steps, "search": 0, "finetune_max_steps": steps // 2}
-    return {"name": "scmm", "overrides": {**overrides, "finetune_epochs": 100}}
+def full_size() -> dict[str, Windows]:
+    """As many windows as SEED (one session, 1 s) and SEED-IV (three sessions) have, 62 x 5."""
+    names = tuple(f"E{number}" for number in range(62))
+    five = {"delta": (1.0, 4.0), **BANDS}
+    words = ["neutral", "sad", "fear", "happy"] * 6
+    return {
+        "SEED": make_windows("SEED", n_windows=226, channels=names, bands=five),
+        "SEED-IV": make_windows(
+            "SEED-IV", words, n_sessions=3, n_windows=55, channels=names, bands=five
+        ),
+    }
 
 
-def overhead(parts: dict[str, Windows], folder: Path, seconds: float) -> None:
-    """Time outside training and prediction, as a share of the whole."""
-    task = {"source": "other", "target": "SEED", "calibration_trials": 9}
-    data = {"tasks": [task], "methods": [scmm(int(60 * seconds))], "seeds": [0, 1, 2]}
-    plan = Plan.from_dict(data)
-    for part in parts.values():
-        windows_fingerprint(part)  # of the windows, once for all plans
-    run_plan(Plan.from_dict({**data, "seeds": [9]}), folder, windows=parts, threads=1)  # warm up
+def scmm(**overrides: object) -> dict[str, object]:
+    """SCMM with some parameters changed, on the processor."""
+    return {"name": "scmm", "overrides": {"search": 0, "device": "cpu", **overrides}}
+
+
+def load() -> str:
+    """The machine's load, which a reader of times must know."""
+    return f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load not known"
+
+
+def overhead(folder: Path, steps: int) -> None:
+    """Time of a full-size cell outside training and prediction, as a share of the whole.
+
+    Pre-training is cut short and fine-tuning is whole: the cell of a run in which other cells have
+    made the pre-trained model. In one that makes it the share is smaller.
+    """
+    parts = full_size()
+    task = {"source": "SEED-IV", "target": "SEED", "calibration_trials": 9}
+    warm = scmm(pretrain_steps=1, finetune_epochs=1)
+    run_plan(Plan.from_dict({"tasks": [task], "methods": [warm]}), folder, windows=parts, threads=1)
+    plan = Plan.from_dict({"tasks": [task], "methods": [scmm(pretrain_steps=steps)]})
     began = time.perf_counter()
     report = run_plan(plan, folder, windows=parts, threads=1)
     wall = time.perf_counter() - began
-    cells = {cell.digest for cell in report.computed}
-    timing = [cell.meta["timing"] for cell in load_record(folder) if cell.digest in cells]
-    work = sum(entry["fit_s"] + entry["predict_s"] for entry in timing)
-    audit = sum(entry["audit_s"] for entry in timing)
+    (cell,) = report.computed
+    (timing,) = [c.meta["timing"] for c in load_record(folder) if c.digest == cell.digest]
+    outside = wall - timing["fit_s"] - timing["predict_s"]
+    n_windows = sum(map(len, parts.values()))
     print(
-        f"overhead: {wall / len(timing):.2f} s per cell of 15 folds, of which "
-        f"{100 * (wall - work) / wall:.1f} % outside training and prediction "
-        f"(audit {100 * audit / wall:.1f} %)"
+        f"overhead: a cell of 15 folds on {n_windows} windows, {steps} steps of pre-training: "
+        f"{wall:.1f} s, of which {outside:.2f} s ({100 * outside / wall:.1f} %) "
+        f"outside training and prediction, {timing['audit_s']:.2f} s of it the audit; {load()}"
     )
 
 
-def processes(parts: dict[str, Windows], folder: Path, seconds: float) -> None:
+def processes(folder: Path, n_cells: int) -> None:
     """Two processes of one thread against one of one thread, on cells that share nothing."""
+    parts = {"SEED": make_windows("SEED"), "other": make_windows("other")}
     task = {"source": "other", "target": "SEED", "calibration_trials": 9}
-    data = {"tasks": [task], "methods": [scmm(int(60 * seconds))], "seeds": list(range(6))}
-    plan = Plan.from_dict(data)
-    took = {}
+    method = scmm(pretrain_steps=120, finetune_epochs=20)
+    warm = {"tasks": [task], "methods": [scmm(pretrain_steps=1, finetune_epochs=1)]}
+    run_plan(Plan.from_dict(warm), folder / "warm", windows=parts, threads=1)
+    data = {"tasks": [task], "methods": [method], "seeds": list(range(n_cells))}
+    took, inside, used = {}, {}, {}
     for workers in (1, 2):
-        began = time.perf_counter()
+        out = folder / f"w{workers}"
+        who = resource.RUSAGE_SELF if workers == 1 else resource.RUSAGE_CHILDREN
+        before, began = resource.getrusage(who), time.perf_counter()
         report = run_plan(
-            plan, folder / f"w{workers}", windows=parts, workers=workers, threads=1, devices=()
+            Plan.from_dict(data), out, windows=parts, workers=workers, threads=1, devices=()
         )
         assert report.ok
+        after = resource.getrusage(who)
         took[workers] = time.perf_counter() - began
+        used[workers] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        inside[workers] = sum(cell.meta["timing"]["total_s"] for cell in load_record(out))
     names = sorted(path.name for path in (folder / "w1" / "cells").iterdir())
     same = all(
         (folder / "w1" / "cells" / name / "predictions.npz").read_bytes()
@@ -109,8 +138,13 @@ def processes(parts: dict[str, Windows], folder: Path, seconds: float) -> None:
         for name in names
     )
     print(
-        f"processes: {took[1]:.1f} s with 1, {took[2]:.1f} s with 2 (start included): "
-        f"{took[1] / took[2]:.2f} times as fast; the same bytes: {same}"
+        f"processes: {n_cells} cells, {took[1]:.1f} s with 1, {took[2]:.1f} s with 2 (their start "
+        f"included): {took[1] / took[2]:.2f} times as fast; in cells alone "
+        f"{2 * inside[1] / inside[2]:.2f} times; the same bytes: {same}; {load()}"
+    )
+    print(
+        f"processes: {used[1]:.1f} s of processor time with 1, {used[2]:.1f} s with 2, so "
+        f"{2 * used[1] / used[2]:.2f} times as fast if each has a core of its own"
     )
 
 
@@ -162,19 +196,19 @@ def large(parts: dict[str, Windows], folder: Path, n_cells: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--cells", type=int, default=10_000, help="of the large plan")
+    parser.add_argument("--steps", type=int, default=20, help="of pre-training, for the overhead")
+    parser.add_argument("--pairs", type=int, default=5, help="half the cells of two processes")
     parser.add_argument("--only", choices=["large", "overhead", "processes"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        parts = {"SEED": make_windows("SEED"), "other": make_windows("other")}
         if options.only in (None, "large"):  # first: torch is not in memory yet
-            large(parts, folder / "large", options.cells)
+            large({"SEED": make_windows("SEED")}, folder / "large", options.cells)
         if options.only in (None, "overhead"):
-            overhead(parts, folder / "overhead", options.seconds)
+            overhead(folder / "overhead", options.steps)
         if options.only in (None, "processes"):
-            processes(parts, folder / "processes", options.seconds)
+            processes(folder / "processes", 2 * options.pairs)
 
 
 if __name__ == "__main__":
