@@ -184,8 +184,11 @@ def test_the_map_has_all_ordered_pairs_and_each_corpus_left_out():
     by_pair = {(t.source, t.target): t.classes for t in plan.tasks}
     assert by_pair["SEED", "SEED-IV"] == "valence3"
     assert by_pair["SEED", "DEAP"] == by_pair["DEAP", "SEED"] == "valence2"
-    # one recipe for the corpora of a task
-    assert plan.tasks[0].recipe == "de-common(SEED, SEED-IV)"
+    # one recipe for the whole map, so that all pairs stand in one matrix
+    assert {task.recipe for task in plan.tasks} == {"de-common(DEAP, SEED, SEED-IV)"}
+    # nobody tells EAV's electrodes: each task takes what its own corpora share
+    apart = Plan.field_map(["SEED", "SEED-IV", "FACED", "EAV"])
+    assert apart.tasks[0].recipe == "de-common(SEED, SEED-IV)"
 
 
 def test_the_map_has_every_method_that_the_access_allows():

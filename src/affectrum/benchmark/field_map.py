@@ -12,6 +12,7 @@ from affectrum.benchmark.tasks import MethodPlan, TaskPlan
 from affectrum.catalog import get, is_known
 from affectrum.errors import ConfigError, check_option
 from affectrum.protocols.catalogue import grants_of
+from affectrum.recipes import for_corpora, get_recipe
 
 if TYPE_CHECKING:
     from affectrum.benchmark.plan import Plan
@@ -181,7 +182,8 @@ def field_map_content(
     methods : sequence, optional
         As in a plan. Default: `field_methods`.
     recipe : str
-        Of all tasks.
+        Of all tasks. One at the electrodes that corpora share takes those of the whole map, so that
+        every pair stands in one matrix; where no such set is known, those of each task.
     **options
         Arguments of `field_tasks` (`modes`, `schemes`), fields of every task, and other fields of
         the plan.
@@ -210,7 +212,7 @@ def field_map_content(
         else tuple(MethodPlan.model_validate(entry) for entry in methods)
     )
     plan = {name: options.pop(name) for name in list(options) if name in Plan.model_fields}
-    tasks = field_tasks(names, entries, recipe=recipe, **options)
+    tasks = field_tasks(names, entries, recipe=_of_the_map(recipe, names), **options)
     if not tasks:
         raise ConfigError(
             f"No transfer can be made of {', '.join(names)} with the methods "
@@ -223,6 +225,15 @@ def field_map_content(
         "tasks": tasks,
         "methods": entries,
     }
+
+
+def _of_the_map(recipe: str, names: Sequence[str]) -> str:
+    filled = for_corpora(recipe, names)
+    try:
+        get_recipe(filled)
+    except ConfigError:
+        return recipe
+    return filled
 
 
 def plan_or_map(path: Path) -> Plan:
