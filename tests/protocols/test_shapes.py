@@ -15,6 +15,7 @@ from affectrum.harmonise import SEED62
 from affectrum.methods import make_method, method_names
 from affectrum.protocols import Access, Grant, contents, identity, likeness, make_folds, plan_folds
 from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS
+from affectrum.protocols.catalogue import PROTOCOLS
 from affectrum.protocols.plane import plane_of
 from affectrum.windows import Windows
 from affectrum.windows.lazy import LazyRows, detached, on_disk, stored
@@ -159,7 +160,11 @@ def test_features_of_several_shapes_and_other_recipes_are_still_refused(three, s
         three[0].x, three[0].table, kind="raw", channels=three[0].channels, sfreq=128.0, recipe="s"
     )
     # the target's own windows follow pre-training only here
-    assert pretrain_finetune([other, *three[1:]]).source_parts
+    fold = make_folds(
+        [other, *three[1:]], "pretrain-finetune", target="C", split="subjects:1/1/1", classes=THREE
+    )[0]
+    assert len(fold.access.source_parts) == 2
+    assert any("another recipe" in note for note in fold.notes)
     with pytest.raises(ProtocolError, match="recipe: "):
         make_folds([other, *three[1:]], "leave-one-corpus-out", classes=THREE)
 
@@ -171,6 +176,33 @@ def test_a_method_of_one_shape_says_so_and_its_calibration_arm_runs(three) -> No
             method.check_access(access)
     method = make_method("logistic", arm="calibration").fit(access)
     assert method.predict_proba(access.calibration.windows).shape == (24, 3)
+
+
+ACROSS = sorted(
+    name for name, info in PROTOCOLS.items() if "source" in info.options and info.mode != ""
+)
+
+
+@pytest.mark.parametrize("stimuli", [None, "clip"])
+@pytest.mark.parametrize("protocol", [*ACROSS, "few-shot", "pretrain-finetune"])
+def test_every_protocol_across_corpora_takes_several_shapes(three, protocol, stimuli) -> None:
+    options: dict = {"target": "C", "stimulus_disjoint": stimuli, "classes": THREE}
+    if protocol.startswith("cross-corpus") or protocol == "few-shot":
+        options["source"] = "A"
+    if protocol.startswith("leave-one-lab-out"):
+        options["labs"] = {"A": "one", "B": "two", "C": "three"}
+    if protocol == "pretrain-finetune":
+        options["split"] = "subjects:1/1/1"
+        if stimuli is not None:  # all subjects of the target saw the same clips
+            return
+    if protocol == "few-shot":
+        options["shots"] = 1
+    fold = make_folds(three, protocol, **options)[0]
+    assert fold.access.source is None
+    names = ["A"] if "source" in options else ["A", "B"]
+    assert [part.windows.corpus for part in fold.access.source_parts] == names
+    assert fold.scaling == "none"
+    assert fold.audit().passed
 
 
 def test_no_method_of_one_shape_is_let_in(three) -> None:

@@ -374,6 +374,8 @@ def _plan_target(
     notes = target_index.notes()
     if source_parts and source_index is not None:
         notes.extend(source_index.notes())
+    if any(part.recipe != target_part.recipe for part in source_parts):
+        notes.append("the source's windows were made by another recipe than the target's")
 
     k = None
     if takes_first:
