@@ -314,6 +314,9 @@ def test_lazy_rows_read_what_indexing_an_array_reads(tmp_path: Path) -> None:
     assert np.array_equal(rows[mixed], expected[mixed])
     assert np.array_equal(rows[3:20:4], expected[3:20:4])
     assert np.array_equal(rows[-1], expected[-1])
+    assert np.array_equal(rows[np.array([-1, 0, -3])], expected[[-1, 0, -3]])
+    with pytest.raises(IndexError):
+        rows[np.array([len(expected)])]
     assert np.array_equal(joined.batch(mixed), expected[mixed])
     assert np.array_equal(stored(joined.select(mixed)), expected[mixed])
     assert np.array_equal(np.asarray(rows.take(np.arange(10, 70))), expected[10:70])

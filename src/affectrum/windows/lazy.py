@@ -79,7 +79,12 @@ class LazyRows:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> NDArray[np.float32]:
-        wanted = np.asarray(np.arange(len(self))[rows])
+        n = len(self)
+        if isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and rows.ndim == 1:
+            if len(rows) and not (-n <= rows.min() and rows.max() < n):
+                raise IndexError(f"rows {rows.min()} to {rows.max()} of {n}")
+            return self._read(np.where(rows < 0, rows + n, rows).astype(np.int64))
+        wanted = np.asarray(np.arange(n)[rows])
         if wanted.ndim == 0:
             return np.asarray(self._read(wanted[None])[0], dtype=np.float32)
         return self._read(wanted)
