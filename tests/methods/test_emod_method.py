@@ -25,7 +25,7 @@ from affectrum.methods.emod.finetuning import (
     windows_at_once,
 )
 from affectrum.methods.emod.heads import make_head
-from affectrum.methods.emod.labelled import WindowPool, ahead
+from affectrum.methods.emod.labelled import WindowPool, ahead, placed_grants
 from affectrum.methods.emod.models import FineTuned
 from affectrum.methods.emod.networks import build_backbone, seeded
 from affectrum.protocols import Access, Grant
@@ -421,6 +421,20 @@ def test_a_source_without_places_is_refused_with_what_would_do() -> None:
     with pytest.raises(AccessError, match="source"):
         make().fit(access(source_parts=()))
     assert make(pretraining=False).fit(access(source_parts=())).classes_ == WORDS
+
+
+def test_the_method_may_bring_a_table_of_its_own() -> None:
+    windows, y = A
+    worded = windows.with_column("emotion", [WORDS[number] for number in y])
+    labelled = Grant(worded, y)
+    given = Access("leave-one-subject-out", WORDS, source_parts=(labelled,))
+    with pytest.raises(AccessError, match="va_table='emod'"):
+        make().fit(given)
+    method = make(va_table="emod", finetune_epochs=1).fit(given)
+    assert method.predict_valence_arousal(windows).shape == (24, 2)
+    (placed,) = placed_grants([labelled, labelled], "emod")
+    np.testing.assert_array_equal(placed.va, PLACES[y])
+    assert placed_grants([labelled], None) == [labelled]
 
 
 def test_features_and_windows_of_no_rate_are_refused() -> None:

@@ -132,7 +132,7 @@ def test_the_reference_is_equally_from_corpora_and_regions() -> None:
     va = np.vstack([np.zeros((90, 2)), np.full((6, 2), 0.9), np.full((4, 2), np.nan)])
     first, second = grant(100, va, 4), grant(10, np.zeros((10, 2)), 2)
     nowhere = grant(5, np.full((5, 2), np.nan), 1)
-    chosen = reference([first, second, first, nowhere], 24)
+    chosen = reference([first, second, nowhere], 24)
     assert chosen is not None
     assert [len(part) for part in chosen.parts] == [12, 10]
     assert (chosen.va[:12] == 0.9).all(axis=1).sum() == 6

@@ -93,8 +93,8 @@ class EMODConfig(MethodConfig):
     temperature: float = Field(0.07, gt=0, description="divides similarities")
     va_table: str | None = Field(
         None,
-        description="table that puts emotion words into the plane, such as 'emod'; None: what the "
-        "task's windows carry",
+        description="table that puts emotion words into the plane where words are granted, such as "
+        "'emod'; None: what the task's windows carry (and 'emod' for the classes of a readout)",
     )
 
     # sampling

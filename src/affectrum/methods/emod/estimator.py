@@ -28,6 +28,7 @@ from affectrum.methods.emod.labelled import (
     head_kind,
     labelled_grants,
     now_and_then,
+    placed_grants,
     source_grants,
 )
 from affectrum.methods.registry import register
@@ -184,7 +185,7 @@ class EMOD(Method):
 
     def _check_plane(self, access: Access) -> None:
         sources = source_grants(access)
-        placed = any(grant.has_plane for grant in sources)
+        placed = any(grant.has_plane for grant in placed_grants(sources, self.config.va_table))
         needs = "pre-training" if self.config.objective in _NEEDS_PLANE else ""
         if self.config.readout == "plane":
             needs = "readout='plane'"
@@ -334,7 +335,8 @@ class EMOD(Method):
     def _placed(self, access: Access, grants: list[Grant]) -> list[Grant]:
         """Grants whose valence and arousal are looked at for readouts."""
         uses_source = self.config.pretraining or self.config.readout == "plane"
-        return [*grants, *(source_grants(access) if uses_source else ())]
+        looked_at = [*grants, *(source_grants(access) if uses_source else ())]
+        return placed_grants(looked_at, self.config.va_table)
 
     # -------------------------------------------------------------------------------- scoring
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "head_kind",
     "labelled_grants",
     "now_and_then",
+    "placed_grants",
     "source_grants",
 ]
 
@@ -39,6 +40,35 @@ _HEAD_OF_CORPUS = {"FACED": "faced", "SEED": "seed", "SEED-V": "seed-v"}
 def source_grants(access: Access) -> tuple[Grant, ...]:
     """Return the source, one grant per corpus; empty if there is none."""
     return tuple(access.source_parts)
+
+
+def placed_grants(grants: Iterable[Grant], va_table: str | None) -> list[Grant]:
+    """Return grants with the places of their windows by the method's own table of words.
+
+    Parameters
+    ----------
+    grants : iterable of Grant
+        What may be looked at; the same grant twice counts once.
+    va_table : str or None
+        Name of a table. None: places stay as they are granted, as they do where words are not.
+
+    Returns
+    -------
+    list of Grant
+    """
+    from affectrum.protocols.plane import plane_of
+
+    found: list[Grant] = []
+    seen: list[Grant] = []
+    for grant in grants:
+        if any(grant is before for before in seen):
+            continue
+        seen.append(grant)
+        table = grant.windows.table
+        if va_table is not None and "emotion" in table:
+            grant = replace(grant, va=plane_of(table, va_table))
+        found.append(grant)
+    return found
 
 
 def labelled_grants(access: Access, config: EMODConfig) -> list[Grant]:

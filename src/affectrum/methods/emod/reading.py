@@ -55,7 +55,7 @@ def reference(grants: Sequence[Grant], n: int) -> PlaneReference | None:
     Parameters
     ----------
     grants : sequence of Grant
-        What may be used; the same grant twice counts once.
+        What may be used.
     n : int
         Windows in all, at most.
 
@@ -64,11 +64,7 @@ def reference(grants: Sequence[Grant], n: int) -> PlaneReference | None:
     PlaneReference or None
         None if `n` is 0 or no window has both valence and arousal.
     """
-    usable = [
-        grant
-        for number, grant in enumerate(grants)
-        if grant.has_plane and not any(grant is before for before in grants[:number])
-    ]
+    usable = [grant for grant in grants if grant.has_plane]
     if not usable or n < 1:
         return None
     parts, places, groups = [], [], []
@@ -165,7 +161,7 @@ def fit_reader(
     embed : callable
         Windows to vectors (n, n_features).
     labelled : sequence of Grant
-        Windows with labels.
+        Windows with labels of the classes.
     placed : sequence of Grant
         Windows with valence and arousal, for ``readout="plane"``.
     classes : sequence of str
@@ -190,7 +186,7 @@ def fit_reader(
             )
         z = np.concatenate([embed(part) for part in chosen.parts])
         neighbours = PlaneNeighbours.fit(z, chosen.va, temperature=config.temperature)
-        told = [grant for grant in labelled if grant.has_plane and grant.y is not None]
+        told = [grant for grant in placed if grant.has_plane and grant.y is not None]
         points = class_points(
             classes,
             config.va_table or "emod",
