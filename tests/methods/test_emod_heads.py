@@ -1,0 +1,119 @@
+"""EMOD's heads and the numbers of its electrodes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from affectrum.electrodes import EMOD_IDENTITIES
+from affectrum.errors import ConfigError
+from affectrum.methods.emod.backbone import EMODBackbone
+from affectrum.methods.emod.electrode_codes import electrode_places, electrode_rows
+from affectrum.methods.emod.heads import HEADS, AttentionPool, PretrainHead, make_head
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_published_sizes() -> None:
+    def head(kind: str, n_channels: int, n_tokens: int, n_classes: int) -> int:
+        made = make_head(
+            kind,  # type: ignore[arg-type]
+            width=128,
+            n_channels=n_channels,
+            n_tokens=n_tokens,
+            n_classes=n_classes,
+            dropout=0.25,
+        )
+        return count(made)
+
+    assert count(PretrainHead(128)) == 132_482
+    assert head("faced", 32, 50, 9) == 3_344_266
+    assert head("seed", 62, 25, 3) == 99_459
+    assert head("pooled", 32, 50, 9) == 9_099
+    assert head("linear", 32, 50, 9) == 128 * 9 + 9
+    with torch.device("meta"):  # 99 million parameters that need no memory here
+        assert head("seed-v", 62, 5, 5) == 98_727_093
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_heads_map_tokens_to_logits(kind: str) -> None:
+    head = make_head(kind, width=16, n_channels=3, n_tokens=5, n_classes=4, dropout=0.25)  # type: ignore[arg-type]
+    assert head(torch.randn(6, 3, 5, 16)).shape == (6, 4)
+    if kind in ("seed", "seed-v"):
+        with pytest.raises(ConfigError, match="3 electrodes x 5 tokens; received 4 x 5"):
+            head(torch.randn(6, 4, 5, 16))
+    else:
+        assert head(torch.randn(6, 4, 5, 16)).shape == (6, 4)
+    doubled = [m.p for m in head.modules() if isinstance(m, nn.Dropout)]
+    assert set(doubled) == ({0.5} if kind in ("seed", "seed-v") else {0.25} if doubled else set())
+
+
+def test_unknown_heads_are_told() -> None:
+    with pytest.raises(ConfigError, match="linear"):
+        make_head("linaer", width=8, n_channels=1, n_tokens=1, n_classes=2, dropout=0.0)  # type: ignore[arg-type]
+
+
+def test_pool_by_hand() -> None:
+    pool = AttentionPool(2, 0.0)
+    with torch.no_grad():
+        pool.score.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        pool.score.bias.zero_()
+    log3 = torch.log(torch.tensor(3.0))
+    x = torch.stack([torch.tensor([0.0, 4.0]), torch.stack([log3, torch.tensor(8.0)])])[None]
+    # weights 1/4 and 3/4
+    wanted = torch.tensor([[0.75 * float(log3), 0.25 * 4 + 0.75 * 8]])
+    torch.testing.assert_close(pool(x), wanted)
+
+
+def test_pretrain_head_gives_unit_vectors() -> None:
+    head = PretrainHead(16, hidden=32, out=8)
+    z = head(torch.randn(6, 3, 5, 16))
+    assert z.shape == (6, 8)
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(6))
+    assert isinstance(head.norm, nn.BatchNorm1d)
+
+
+# -------------------------------------------------------------------------------- electrodes
+
+
+def test_released_rows() -> None:
+    assert len(EMOD_IDENTITIES) == 68
+    assert list(EMOD_IDENTITIES) == sorted(EMOD_IDENTITIES)
+    assert electrode_rows(EMOD_IDENTITIES, "released") == list(range(1, 69))
+    # A1, A2, AF3, AF4, C1 come first; PZ, T3 ... T8 and TP7, TP8 last
+    names = ["A1", "A2", "AF3", "AF4", "C1", "Pz", "T3", "T4", "T5", "T6", "T7", "T8", "TP8"]
+    wanted = [1, 2, 3, 4, 5, 60, 61, 62, 63, 64, 65, 66, 68]
+    assert electrode_rows(names, "released") == wanted
+    assert electrode_rows(["cb1", "EEG FP1-REF", "Fp1"], "released")[1] == 36
+    assert electrode_rows(["AFF1", "M1", "HEOG"], "released") == [0, 0, 0]
+
+
+def test_canonical_rows() -> None:
+    rows = electrode_rows(["T3", "T4", "T5", "T6"])
+    assert rows == electrode_rows(["T7", "T8", "P7", "P8"])
+    assert electrode_rows(["T7", "T8", "P7", "P8"]) == electrode_rows(
+        ["T7", "T8", "P7", "P8"], "released"
+    )
+    assert electrode_rows(["M1", "M2"]) == electrode_rows(["A1", "A2"]) == [1, 2]
+    # without a row of its own: the nearest electrode that has one
+    assert electrode_rows(["FFC1h"])[0] in electrode_rows(["FC1", "F1", "FCz", "Fz"])
+    assert electrode_rows(["HEOG", "GSR1", "nonsense"]) == [0, 0, 0]
+    # BioSemi's own positions are no 10-05 names
+    assert electrode_rows(["A1", "A5", "B7", "C3"]) == [0, 0, 0, 0]
+    with pytest.raises(ConfigError, match="electrode_table"):
+        electrode_rows(["Fz"], "published")  # type: ignore[arg-type]
+
+
+def test_ids_follow_the_options() -> None:
+    names = ["T3", "Fz", "A1", "what"]
+    canonical = EMODBackbone(8, 0).electrode_ids(names)
+    released = EMODBackbone(8, 0, electrode_table="released").electrode_ids(names)
+    places = EMODBackbone(8, 0, electrodes="positions").electrode_ids(names)
+    assert canonical.dtype == torch.int64
+    assert canonical.tolist() == electrode_rows(names)
+    assert released[0] == 61
+    assert places.tolist() == electrode_places(names)
+    assert places.tolist().count(0) == 1
