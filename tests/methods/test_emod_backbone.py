@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -44,6 +45,14 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def volts(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=seeded(seed)) * 20e-6
+
+
+@pytest.fixture(autouse=True)
+def _same_weights() -> Iterator[None]:
+    """Draw the same initial weights and noise in each run."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 # ------------------------------------------------------------------------------------ sizes
@@ -220,20 +229,16 @@ def test_offsets_beyond_the_table_are_clamped() -> None:
     assert relative_rows(60, 49, torch.device("cpu"))[[0, 59], [59, 0]].tolist() == [0, 98]
 
 
-@pytest.mark.parametrize("axis", [1, 2])
-def test_attention_against_torch(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attention_against_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("affectrum.methods.emod.attend._BUDGET_CPU", 200)  # several pieces
-    n, n_channels, n_tokens, n_heads, features = 2, 5, 7, 3, 4
-    length = (n_channels, n_tokens)[axis - 1]
-    qkv = torch.randn(n, n_channels, n_tokens, 3, n_heads, features, generator=seeded())
+    n, n_rows, length, n_heads, features = 2, 5, 7, 3, 4
+    qkv = torch.randn(n, n_rows, length, 3, n_heads, features, generator=seeded())
     qkv = qkv.double().requires_grad_()
     bias = torch.randn(n_heads, length, length, generator=seeded(1)).double().requires_grad_()
-    by_axis = qkv.transpose(1, 2) if axis == 1 else qkv
-    q, k, v = by_axis.permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
+    q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).flatten(1, 2)
     wanted = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    wanted = wanted.unflatten(0, by_axis.shape[:2]).transpose(2, 3).flatten(-2)
-    wanted = wanted.transpose(1, 2) if axis == 1 else wanted
-    found = attend(qkv, axis, bias=bias)
+    wanted = wanted.unflatten(0, (n, n_rows)).transpose(2, 3).flatten(-2)
+    found = attend(qkv, bias=bias)
     torch.testing.assert_close(found, wanted)
     down = torch.randn(found.shape, generator=seeded(2)).double()
     ours = torch.autograd.grad(found, (qkv, bias), down)
@@ -305,9 +310,8 @@ def test_places_serve_electrodes_never_seen() -> None:
     assert ids[4] == ids[5]
     assert len(set(ids.tolist())) == 6
     torch.testing.assert_close(vectors[:-1].mean(dim=1), torch.zeros(6), rtol=0, atol=1e-5)
-    near = (vectors[1] - vectors[2]).norm()
-    far = (vectors[1] - vectors[3]).norm()
-    assert near < far
+    # neighbours that no corpus of the pre-training has are alike, and unlike the ear
+    assert (vectors[1] - vectors[2]).norm() < (vectors[1] - vectors[3]).norm() / 2
     tokens = backbone(volts(1, 7, 256), ids, 128.0)
     assert torch.isfinite(tokens).all()
 

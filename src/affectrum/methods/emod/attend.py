@@ -54,6 +54,14 @@ class _Work:
         into.copy_(part)
         return into.flatten(0, 2)
 
+    def read(self, piece: tuple[slice, slice]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return queries, scaled keys and values, each (all heads, length, features)."""
+        part = self.qkv[piece].permute(3, 0, 1, 4, 2, 5)
+        into = self.buffer("qkv", *part.shape)
+        into.copy_(part)
+        q, k, v = into.flatten(1, 3)
+        return q, k.mul_(self.scale), v
+
     def weights(
         self,
         q: torch.Tensor,
@@ -86,21 +94,16 @@ class _Attend(torch.autograd.Function):
         qkv: torch.Tensor,
         vectors: torch.Tensor | None,
         bias: torch.Tensor | None,
-        over_channels: bool,
     ) -> torch.Tensor:
         ctx.save_for_backward(qkv, vectors, bias)
-        ctx.over_channels = over_channels
         out = qkv.new_empty(*qkv.shape[:3], *qkv.shape[4:])
-        work = _Work(qkv.transpose(1, 2) if over_channels else qkv)
-        into = out.transpose(1, 2) if over_channels else out
+        work = _Work(qkv)
         for piece in work:
-            q, k, v = (
-                work.by_head(name, work.qkv[piece][:, :, :, i]) for i, name in enumerate("qkv")
-            )
-            weights = work.weights(q, k.mul_(work.scale), vectors, bias)
+            q, k, v = work.read(piece)
+            weights = work.weights(q, k, vectors, bias)
             mixed = work.buffer("mixed", *q.shape)
             torch.bmm(weights, v, out=mixed)
-            part = into[piece].transpose(2, 3)
+            part = out[piece].transpose(2, 3)
             part.copy_(mixed.view(part.shape))
         return out
 
@@ -110,47 +113,36 @@ class _Attend(torch.autograd.Function):
         qkv, vectors, bias = ctx.saved_tensors
         down = gradients[0]
         qkv_down = torch.empty_like(qkv)
-        into = qkv_down
-        work = _Work(qkv.transpose(1, 2) if ctx.over_channels else qkv)
-        if ctx.over_channels:
-            down, into = down.transpose(1, 2), into.transpose(1, 2)
+        work = _Work(qkv)
         vectors_down = None if vectors is None else torch.zeros_like(vectors, dtype=_wide(vectors))
         bias_down = None if bias is None else torch.zeros_like(bias, dtype=_wide(bias))
         for piece in work:
-            q, k, v = (
-                work.by_head(name, work.qkv[piece][:, :, :, i]) for i, name in enumerate("qkv")
-            )
-            weights = work.weights(q, k.mul_(work.scale), vectors, bias)
+            q, k, v = work.read(piece)
+            weights = work.weights(q, k, vectors, bias)
             mixed_down = work.by_head("mixed", down[piece])
-            part = into[piece].transpose(2, 4)  # (windows, rows, heads, 3, length, features)
-
-            def put(i: int, value: torch.Tensor, part: torch.Tensor = part) -> None:
-                to = part[:, :, :, i]
-                to.copy_(value.view(to.shape))
-
-            answer = work.buffer("answer", *q.shape)
-            put(2, torch.bmm(weights.transpose(1, 2), mixed_down, out=answer))
-            # the buffer of the logits is free again
+            answers = work.buffer("answers", 3, *q.shape)
+            torch.bmm(weights.transpose(1, 2), mixed_down, out=answers[2])
+            # the buffers of logits and of the term are free again
             weights_down = work.buffer("logits", *weights.shape)
             torch.bmm(mixed_down, v.transpose(1, 2), out=weights_down)
             logits_down = work.buffer("term", *weights.shape)
             torch.ops.aten._softmax_backward_data.out(
                 weights_down, weights, -1, weights.dtype, grad_input=logits_down
             )
-            put(1, torch.bmm(logits_down.transpose(1, 2), q, out=answer).mul_(work.scale))
-            torch.bmm(logits_down, k, out=answer)
+            torch.bmm(logits_down, k, out=answers[0])
+            torch.bmm(logits_down.transpose(1, 2), q, out=answers[1]).mul_(work.scale)
             if vectors is not None and vectors_down is not None:
                 by_query = logits_down.transpose(0, 1)
-                answer += torch.bmm(by_query, vectors).transpose(0, 1)
+                answers[0] += torch.bmm(by_query, vectors).transpose(0, 1)
                 vectors_down += torch.bmm(by_query.transpose(1, 2), q.transpose(0, 1))
-            put(0, answer)
             if bias is not None and bias_down is not None:
                 bias_down += logits_down.view(-1, *bias.shape).sum(dim=0)
+            part = qkv_down[piece].permute(3, 0, 1, 4, 2, 5)
+            part.copy_(answers.view(part.shape))
         return (
             qkv_down,
             None if vectors_down is None else vectors_down.to(qkv.dtype),
             None if bias_down is None else bias_down.to(qkv.dtype),
-            None,
         )
 
 
@@ -161,19 +153,16 @@ def _wide(x: torch.Tensor) -> torch.dtype:
 
 def attend(
     qkv: torch.Tensor,
-    axis: int,
     *,
     vectors: torch.Tensor | None = None,
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attend over electrodes or over time.
+    """Attend along the third axis.
 
     Parameters
     ----------
-    qkv : torch.Tensor, shape (batch, channels, tokens, 3, heads, features)
+    qkv : torch.Tensor, shape (batch, rows, length, 3, heads, features)
         Queries, keys and values.
-    axis : {1, 2}
-        Over which axis to attend.
     vectors : torch.Tensor, shape (length, length, features), optional
         For each query and key, a vector whose product with the query is added to the logits.
     bias : torch.Tensor, shape (heads, length, length), optional
@@ -181,7 +170,7 @@ def attend(
 
     Returns
     -------
-    torch.Tensor, shape (batch, channels, tokens, heads * features)
+    torch.Tensor, shape (batch, rows, length, heads * features)
         ``softmax(q.k / sqrt(features) + q.vectors + bias) v``.
     """
     apply: Any = _Attend.apply
@@ -190,6 +179,5 @@ def attend(
             qkv,
             None if vectors is None else vectors.to(qkv.dtype),
             None if bias is None else bias.to(qkv.dtype),
-            axis == 1,
         )
     return out.flatten(-2)

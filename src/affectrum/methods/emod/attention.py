@@ -53,8 +53,10 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, channels, tokens, width) to the same shape."""
-        qkv = self.project_in(x).unflatten(-1, (3, -1, self.head_width))
-        out: torch.Tensor = self.project_out(attend(qkv, 1))
+        # whole rows change places here, so that attention reads neighbours
+        rows = x.transpose(1, 2).contiguous()
+        qkv = self.project_in(rows).unflatten(-1, (3, -1, self.head_width))
+        out: torch.Tensor = self.project_out(attend(qkv)).transpose(1, 2)
         return out
 
 
@@ -116,7 +118,7 @@ class TemporalAttention(nn.Module):
                 vectors = term
             else:
                 bias = term.permute(2, 0, 1)
-        out: torch.Tensor = self.project_out(attend(qkv, 2, vectors=vectors, bias=bias))
+        out: torch.Tensor = self.project_out(attend(qkv, vectors=vectors, bias=bias))
         return out
 
 

@@ -102,7 +102,7 @@ class PlaceEmbedding(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         unit = torch.from_numpy(directions()).float()
-        waves = torch.cat([unit * (math.pi / 2 * scale) for scale in (1, 2, 4)], dim=1)
+        waves = torch.cat([unit * (math.pi / 2 * scale) for scale in (0.5, 1, 2)], dim=1)
         features = torch.cat([unit, waves.sin(), waves.cos()], dim=1)
         self.register_buffer("features", features, persistent=False)
         self.layers = nn.Sequential(
