@@ -2,9 +2,9 @@
 
 In Markdown, a fence that opens with ```console holds commands to run: each line that starts with
 "$ " is one command, other lines are output and ignored. All commands of one document run in order
-in one fresh empty folder. A fence that opens with ```python is run as a script in that folder.
-A fence with another word (```text, ```sh, ```yaml ...) is only shown, except that ```yaml with a
-file name (```yaml plan.yaml) writes that file.
+in one fresh empty folder; documents run side by side. A fence that opens with ```python is run as a
+script in that folder. A fence with another word (```text, ```sh, ```yaml ...) is only shown, except
+that ```yaml with a file name (```yaml plan.yaml) writes that file.
 
 Usage: python tools/run_documented_commands.py FILE_OR_FOLDER...
 """
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
@@ -31,8 +32,8 @@ def blocks(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def run(command: list[str] | str, folder: Path, shown: str) -> bool:
-    """Run one command; print it with its time, and its output when it fails."""
+def run(command: list[str] | str, folder: Path, shown: str) -> tuple[bool, str]:
+    """Run one command; return whether it passed, and a line with its time and any fault."""
     start = time.monotonic()
     done = subprocess.run(
         command,
@@ -46,35 +47,33 @@ def run(command: list[str] | str, folder: Path, shown: str) -> bool:
         check=False,
     )
     verdict = "ok" if done.returncode == 0 else f"FAILED with exit code {done.returncode}"
-    print(f"  {shown}  [{time.monotonic() - start:.1f} s] {verdict}", flush=True)
-    if done.returncode:
-        print(done.stdout)
-    return done.returncode == 0
+    line = f"  {shown}  [{time.monotonic() - start:.1f} s] {verdict}"
+    return done.returncode == 0, line + (f"\n{done.stdout}" if done.returncode else "")
 
 
 def run_document(path: Path) -> tuple[int, int]:
     """Run one document in an empty folder; return how many blocks passed and failed."""
-    passed = failed = 0
     steps = [b for b in blocks(path.read_text()) if b[0] in ("console", "python", "yaml")]
     if not any(language in ("console", "python") for language, _, _ in steps):
         return 0, 0
-    print(path, flush=True)
+    done: list[tuple[bool, str]] = []
     with tempfile.TemporaryDirectory(prefix="affectrum-docs-") as name:
         folder = Path(name)
         for language, argument, body in steps:
             if language == "yaml":
                 if argument:
                     (folder / argument).write_text(body)
-                continue
-            if language == "python":
-                good = run([sys.executable, "-c", body], folder, body.strip().splitlines()[0])
-                passed, failed = passed + good, failed + (not good)
-                continue
-            commands = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
-            for command in commands:
-                good = run(command, folder, f"$ {command}")
-                passed, failed = passed + good, failed + (not good)
-    return passed, failed
+            elif language == "python":
+                command = [sys.executable, "-c", body]
+                done.append(run(command, folder, body.strip().splitlines()[0]))
+            else:
+                for line in body.splitlines():
+                    if line.startswith("$ "):
+                        done.append(run(line[2:], folder, line))
+    # In one piece, since other documents print too.
+    print("\n".join([str(path), *(line for _, line in done)]), flush=True)
+    passed = sum(good for good, _ in done)
+    return passed, len(done) - passed
 
 
 def main(arguments: list[str]) -> int:
@@ -83,7 +82,8 @@ def main(arguments: list[str]) -> int:
     for argument in arguments:
         place = Path(argument)
         paths += sorted(place.rglob("*.md")) if place.is_dir() else [place]
-    counts = [run_document(path) for path in paths]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        counts = list(pool.map(run_document, paths))
     passed, failed = sum(c[0] for c in counts), sum(c[1] for c in counts)
     print(f"documented commands: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
