@@ -356,6 +356,17 @@ def test_folds_on_disk_are_those_in_memory(three, tmp_path: Path) -> None:
     assert next(c for c in eager.audit().checks if c.name == "reach").passed
 
 
+def test_corpora_of_one_shape_are_joined_on_disk(three, tmp_path: Path) -> None:
+    more = [three[0], signals("D", 5, 128, 96), signals("C", 5, 128, 96)]
+    files = [mapped(part, tmp_path / f"{part.corpus}.npy") for part in more]
+    eager, lazy = (pretrain_finetune(parts, scaling="none") for parts in (more, files))
+    assert isinstance(lazy.source.windows._base, LazyRows)
+    assert lazy.source.windows._x is None
+    assert all(isinstance(part.windows._base, np.memmap) for part in lazy.source_parts)
+    assert lazy.fingerprint("source") == eager.fingerprint("source")
+    assert [p.fingerprint for p in lazy.source_parts] == [p.fingerprint for p in eager.source_parts]
+
+
 def test_nothing_reads_a_whole_corpus_into_memory(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(identity, "_BLOCK_BYTES", 1_000_000)
     monkeypatch.setattr(likeness, "_BLOCK_VALUES", 100_000)
