@@ -27,9 +27,9 @@ that pre-train
     ``domain`` (n,) 0 source, 1 target test · ``y`` (n,) class index in its own domain's classes,
     -1 where not known · ``corpus`` (n,) · ``subject`` (n,) · ``trial`` (n,) number of the trial
     within this file · ``classes`` and ``source_classes`` names · ``stages`` (n_stages,) some of
-    "input", "pretrained", "finetuned" · for each stage ``embedding_<stage>`` (n, d) float32 (at
-    most 50 principal components) and ``tsne_<stage>`` (n, 2) coordinates without meaning ·
-    ``fold`` () its name.
+    "input" (where all windows have one shape), "pretrained", "finetuned" · for each stage
+    ``embedding_<stage>`` (n, d) float32 (at most 50 principal components) and ``tsne_<stage>``
+    (n, 2) coordinates without meaning · ``fold`` () its name.
 
 kind "soft-weights" (``soft-weights-<cell>.json``): what a contrastive method's weights follow
     The method's own JSON: for SCMM ``by_time`` (records from_s, to_s, n_pairs, mean_weight,
@@ -69,6 +69,8 @@ __all__ = [
 ]
 
 _REPEATS = 3
+# Networks on signals take long to score a window: permutations look at so many of a fold's.
+_SIGNALS = 128
 # Points of a t-SNE picture from each domain: readable, and a few seconds to compute.
 _POINTS = 200
 _COMPONENTS = 50
@@ -265,22 +267,27 @@ def region_drops(
     baseline : float
         Balanced accuracy without permutation.
     drop : ndarray of float64, shape (n_regions,)
-        Baseline minus the mean balanced accuracy after permutation.
+        Baseline minus the mean balanced accuracy after permutation. Of signals, on at most 128
+        windows, evenly spread.
     """
     from affectrum.electrodes import REGIONS
 
-    place = channel_regions(fold.test.channels)
+    test = fold.test
+    if test.kind == "raw" and len(test) > _SIGNALS:
+        rows = np.linspace(0, len(test) - 1, _SIGNALS).round().astype(np.int64)
+        test, y_true = test.select(rows), y_true[rows]
+    place = channel_regions(test.channels)
     regions = [name for name in REGIONS if name in place]
-    baseline = _balanced(method, fold.test, y_true, len(fold.classes))
+    baseline = _balanced(method, test, y_true, len(fold.classes))
     drop = np.zeros(len(regions))
-    x = fold.test.to_numpy()
+    x = test.to_numpy()
     for number, name in enumerate(regions):
         columns = np.flatnonzero(np.array(place) == name)
         scores = []
         for _ in range(_REPEATS):
             changed = x.copy()
             changed[:, columns] = x[rng.permutation(len(x))][:, columns]
-            scores.append(_balanced(method, fold.test.with_x(changed), y_true, len(fold.classes)))
+            scores.append(_balanced(method, test.with_x(changed), y_true, len(fold.classes)))
         drop[number] = baseline - float(np.mean(scores))
     return regions, baseline, drop
 
@@ -353,21 +360,25 @@ def embeddings(
         None if the method has no ``embed``, or too few windows to draw.
     """
     embed = getattr(method, "embed", None)
-    source = fold.access.source
-    if embed is None or source is None:
+    # Corpora of one shape are one source, others stay apart and share the points.
+    joined = fold.access.source
+    sources = list(fold.access.source_parts) if joined is None else [joined]
+    if embed is None or not sources:
         return None
     rng = np.random.default_rng(seed)
-    picked = [
-        np.sort(rng.permutation(len(windows))[:_POINTS]) for windows in (source.windows, fold.test)
-    ]
-    sides = [source.windows.select(picked[0]), fold.test.select(picked[1])]
+    share = -(-_POINTS // len(sources))
+    picked = [np.sort(rng.permutation(len(grant.windows))[:share]) for grant in sources]
+    tested = np.sort(rng.permutation(len(fold.test))[:_POINTS])
+    sides = [grant.windows.select(rows) for grant, rows in zip(sources, picked, strict=True)]
+    sides.append(fold.test.select(tested))
     if sum(len(side) for side in sides) < 30:
         return None
     tables = [side.table for side in sides]
     labels = [
-        np.full(len(picked[0]), -1, dtype=np.int64) if source.y is None else source.y[picked[0]],
-        y_true[picked[1]],
+        np.full(len(rows), -1, dtype=np.int64) if grant.y is None else grant.y[rows]
+        for grant, rows in zip(sources, picked, strict=True)
     ]
+    labels.append(y_true[tested])
     stages = ["input"]
     if "stage" in inspect.signature(embed).parameters:
         stages += ["pretrained", "finetuned"]
@@ -375,7 +386,8 @@ def embeddings(
     else:
         stages += ["finetuned"]
         found = {"finetuned": _embed(embed, sides, None)}
-    found["input"] = np.concatenate([side.x.reshape(len(side), -1) for side in sides])
+    if len({side.shape[1:] for side in sides}) == 1:
+        found["input"] = np.concatenate([side.x.reshape(len(side), -1) for side in sides])
     names = np.concatenate(
         [
             text_array(
@@ -386,7 +398,7 @@ def embeddings(
         ]
     )
     out: dict[str, NDArray[Any]] = {
-        "domain": np.repeat([0, 1], [len(side) for side in sides]),
+        "domain": np.repeat([0] * len(sources) + [1], [len(side) for side in sides]),
         "y": np.concatenate(labels),
         "corpus": np.concatenate([text_array(table["corpus"]) for table in tables]),
         "subject": np.concatenate([table["subject"].to_numpy(dtype=np.int64) for table in tables]),
