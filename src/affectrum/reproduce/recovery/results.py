@@ -149,7 +149,8 @@ class Recovery:
             `level`, `first`, `second`, `difference` (first minus second), `low`, `high` (the wider
             95 % interval), `p_people` (people and clips as crossed random factors, as in
             `compare_predictions`), `p_seeds` (t test over replicates), `p_value` (the larger),
-            `p_holm` (claims of all levels corrected together, other pairs by themselves),
+            `p_holm` (planned claims of all levels corrected together, finished or not, other pairs
+            by themselves),
             `supported`, `detectable` (smallest true difference that this many replicates find in
             four of five repetitions, at the first step of Holm), `seed_sd`, `n_seeds`, `claim`.
 
@@ -176,16 +177,17 @@ class Recovery:
                     row = self._gain(level, first, second, readout, seeds)
                     rows.append({**row, "claim": number < _CLAIMS})
         table = pd.DataFrame(rows, columns=_GAIN_COLUMNS)
-        n_levels = len(self.plan.levels)
-        for claim in (True, False):
+        for claim, pairs in ((True, PAIRS[:_CLAIMS]), (False, PAIRS[_CLAIMS:])):
+            # What is not finished yet is corrected for too, so that p does not rise later.
+            planned = [pair for pair in pairs if set(pair) <= set(self.plan.arms)]
+            n_tests = len(planned) * len(self.plan.levels)
             mine = table["claim"] == claim
             p = table.loc[mine, "p_value"].to_numpy(dtype=np.float64)
-            corrected = holm(np.where(np.isfinite(p), p, 1.0))
-            table.loc[mine, "p_holm"] = np.where(np.isfinite(p), corrected, np.nan)
+            every = np.ones(n_tests)
+            every[: len(p)] = np.where(np.isfinite(p), p, 1.0)
+            table.loc[mine, "p_holm"] = np.where(np.isfinite(p), holm(every)[: len(p)], np.nan)
             table.loc[mine, "detectable"] = [
-                detectable_difference(
-                    sd / np.sqrt(n), n - 1, n_comparisons=max(int(mine.sum()), n_levels)
-                )
+                detectable_difference(sd / np.sqrt(n), n - 1, n_comparisons=n_tests)
                 if n > 1 and sd > 0
                 else float("nan")
                 for sd, n in zip(
