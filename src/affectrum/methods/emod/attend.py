@@ -80,9 +80,8 @@ class _Work:
         if bias is not None:
             by_row = logits.view(-1, *bias.shape)
             by_row += bias
-        weights = self.buffer("weights", n, length, length)
-        torch.ops.aten._softmax.out(logits, -1, False, out=weights)
-        return weights
+        torch.ops.aten._softmax.out(logits, -1, False, out=logits)
+        return logits
 
 
 class _Attend(torch.autograd.Function):
@@ -122,12 +121,10 @@ class _Attend(torch.autograd.Function):
             mixed_down = work.by_head("mixed", down[piece])
             answers = work.buffer("answers", 3, *q.shape)
             torch.bmm(weights.transpose(1, 2), mixed_down, out=answers[2])
-            # the buffers of logits and of the term are free again
-            weights_down = work.buffer("logits", *weights.shape)
-            torch.bmm(mixed_down, v.transpose(1, 2), out=weights_down)
-            logits_down = work.buffer("term", *weights.shape)
+            logits_down = work.buffer("term", *weights.shape)  # the term is added, its buffer free
+            torch.bmm(mixed_down, v.transpose(1, 2), out=logits_down)
             torch.ops.aten._softmax_backward_data.out(
-                weights_down, weights, -1, weights.dtype, grad_input=logits_down
+                logits_down, weights, -1, weights.dtype, grad_input=logits_down
             )
             torch.bmm(logits_down, k, out=answers[0])
             torch.bmm(logits_down.transpose(1, 2), q, out=answers[1]).mul_(work.scale)
