@@ -241,7 +241,8 @@ def test_a_paper_that_scores_all_windows_at_once(
     ]
     made = tuple(PublishedNumber.model_validate({**NUMBER, **number}) for number in numbers)
     monkeypatch.setattr(registry, "_ours", lambda: made)
-    found = reproduce("test-scripted", tmp_path, windows=windows, seeds=(0, 1))
+    parts = ["transfers", "ablations"]
+    found = reproduce("test-scripted", tmp_path, windows=windows, seeds=(0, 1), parts=parts)
     assert found.ok
     assert found.head["transfers"]["SEED"]["unknown"][-1].startswith("pre-trained without DEAP")
     rows = found.transfers.set_index(["side", "method"])
