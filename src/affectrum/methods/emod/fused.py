@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["folded_filters", "pool_edges", "pooled_branch"]
 
-# Numbers of the maps in work at once: 1 MB in float32 stays in a core's second cache; on a GPU, 1 GB.
+# Numbers of the maps in work at once: 1 MB in float32 stays in a core's second cache.
 _BUDGET_CPU = 1 << 18
 _BUDGET_DEVICE = 1 << 28
 
