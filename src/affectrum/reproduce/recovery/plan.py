@@ -170,13 +170,7 @@ class RecoveryCell:
         }.get(self.arm, "")
         if self.arm == SCRATCH:
             # Nothing of the pre-training touches it.
-            for name in (
-                "sources",
-                "source_subjects",
-                "source_trials",
-                "pretrain_epochs",
-                "pretrain_steps",
-            ):
+            for name in _OF_PRETRAINING:
                 shared.pop(name)
         settings = self.plan.settings(self.level).digest()
         return digest_of(
