@@ -44,7 +44,8 @@ _COMMON: dict[str, Any] = {
 }
 _EVERYWHERE = (
     "the five seeds and the settings of each data set's fine-tuning are not published; the code's "
-    "defaults stand in",
+    "defaults stand in, with a learning rate that ends at 1e-6 (the code's ends at 1e-8 on SEED "
+    "and SEED-V)",
     "whether scores are of all test windows at once or averaged is not said; all at once here",
     "pre-training windows are filtered and referenced to the average; the paper also removes eye "
     "movements by independent components (source_recipe emod-ica)",
