@@ -256,6 +256,7 @@ def test_the_plane_without_classes(three) -> None:
     first, second = access.source_parts
     assert first.y is None
     assert len(first) == 72  # nothing is dropped for want of a class
+    assert access.va_table["awe"] == (0.5, 1.0)  # the table is told, the words are not
     hidden = {*LABEL_COLUMNS, *STIMULUS_COLUMNS}
     assert not hidden & set(first.windows.table.columns)
     sad = (three[0].table["emotion"] == "sad").to_numpy()

@@ -16,6 +16,7 @@ from affectrum.protocols.catalogue import GRANTS, PROTOCOLS, is_granted
 from affectrum.protocols.identity import neutral_rows, row_ids
 
 if TYPE_CHECKING:
+    from affectrum.protocols.plane import TableLike
     from affectrum.windows import Windows
 
 __all__ = ["LABEL_COLUMNS", "STIMULUS_COLUMNS", "Access", "Grant", "hide"]
@@ -186,6 +187,8 @@ class Access:
     source_parts : tuple of Grant
         The source, one grant per corpus, each with its own electrodes, rate and length; where
         `source` is given, it is what these are made of.
+    va_table : str, VATable, mapping or None
+        What placed emotion words on the plane, as `make_folds` was told.
     """
 
     protocol: str
@@ -197,6 +200,7 @@ class Access:
     validation: Grant | None = None
     seed: int = 0
     source_parts: tuple[Grant, ...] = ()
+    va_table: TableLike | None = None
 
     def __post_init__(self) -> None:
         # A changed source never keeps the parts of another one.

@@ -225,6 +225,7 @@ class FoldSet(Sequence[Fold]):
             validation=granted_labels.get("validation", validation),
             seed=task.seed,
             source_parts=source_parts,
+            va_table=task.target.va_table,
         )
         return Fold(
             id=split.id,
