@@ -230,7 +230,10 @@ def _overlapping_windows(
     )
     is_test = np.arange(len(both)) < len(test)
     by_trial, first, _ = first_windows(both)
-    by_session = pd.factorize(pd.MultiIndex.from_frame(both.iloc[first][_TRIAL[:3]]))[0][by_trial]
+    sessions: dict[tuple[object, ...], int] = {}
+    of_trials = zip(*(both[name].iloc[first].tolist() for name in _TRIAL[:3]), strict=True)
+    codes = [sessions.setdefault(session, len(sessions)) for session in of_trials]
+    by_session = np.array(codes, dtype=np.int64)[by_trial]
     if "file" in both:
         file = pd.factorize(both["file"])[0] + 1
         by_session = np.unique(by_session * (file.max() + 1) + file, return_inverse=True)[1]
@@ -286,16 +289,28 @@ def _count_overlaps(
     return int((before > after).sum())
 
 
+def _known(column: pd.Series) -> tuple[dict[str, None], int]:
+    """The different names of a column in order of first appearance, and how many are missing."""
+    counts: dict[object, int] = {}
+    for value in column.tolist():
+        counts[value] = counts.get(value, 0) + 1
+    missing = [value for value in counts if pd.isna(value)]  # type: ignore[call-overload]
+    unknown = sum(counts.pop(value) for value in missing)
+    return dict.fromkeys(map(str, counts)), unknown
+
+
 def _shared_stimuli(
     level: str, seen: list[pd.DataFrame], test: pd.DataFrame, required: bool
 ) -> Check:
     if level not in test:
         return Check(level, not required, 0, required, f"the {level} of the tests is not known")
-    train = pd.concat([table[level] for table in seen])
-    mine = [str(name) for name in pd.unique(test[level].dropna())]
-    theirs = dict.fromkeys(str(name) for name in pd.unique(train.dropna()))
+    mine, unknown = _known(test[level])
+    theirs: set[str] = set()
+    for table in seen:
+        names, lacking = _known(table[level])
+        theirs.update(names)
+        unknown += lacking
     both = [name for name in mine if name in theirs]
-    unknown = int(test[level].isna().sum() + train.isna().sum())
     parts = [
         f"{len(both)} of {len(mine)} tested at this level also train"
         + (f", for example {', '.join(both[:3])}" if len(both) else "")
