@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -435,6 +436,53 @@ def test_the_method_may_bring_a_table_of_its_own() -> None:
     (placed,) = placed_grants([labelled, labelled], "emod")
     np.testing.assert_array_equal(placed.va, PLACES[y])
     assert placed_grants([labelled], None) == [labelled]
+
+
+def test_a_corpus_without_places_is_named_before_any_training() -> None:
+    words = [WORDS[number] for number in B[1]]
+    bare = Grant(B[0].with_column("emotion", words), B[1])
+    given = Access("leave-one-corpus-out/zero-shot", WORDS, source_parts=(grant(A), bare))
+    with pytest.raises(AccessError, match="those of B have none.*va_table='emod'"):
+        make().check_access(given)
+    make(va_table="emod").check_access(dataclasses.replace(given, source_parts=(bare,)))
+    make(objective="instance", readout="plane").check_access(given)
+    make(pretraining=False).check_access(given)
+
+
+def test_a_readout_of_the_plane_follows_the_table_of_the_task() -> None:
+    """Windows and classes are placed by one table, and labels of another task tell no place."""
+    table = {word: (0.1 * number, -0.2) for number, word in enumerate(WORDS)}
+    windows, y = A
+    hidden = Grant(windows, None, np.array(list(table.values()))[y])
+    given = Access("cross-corpus/zero-shot", WORDS, source_parts=(hidden,), va_table=table)
+    method = make(readout="plane").fit(given)
+    np.testing.assert_allclose(method.state()[0]["reader.points"], list(table.values()))
+    # the method's own table cannot move windows whose words are hidden, unless it is the task's
+    with pytest.raises(AccessError, match="are not granted"):
+        make(readout="plane", va_table="emod").fit(given)
+    of_task = dataclasses.replace(given, va_table="emod")
+    method = make(readout="plane", va_table="emod").fit(of_task)
+    np.testing.assert_allclose(method.state()[0]["reader.points"], PLACES)
+
+    others = Access(
+        "cross-corpus/calibrated",
+        ("sad", "made-up"),
+        source_classes=WORDS,
+        source_parts=(grant(A),),
+        calibration=Grant(TARGET[0], np.zeros(24, dtype=np.int64), np.zeros((24, 2))),
+    )
+    with pytest.raises(ConfigError, match="made-up have no place"):
+        make(readout="plane").fit(others)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'plane_windows' above 0"):
+        make(readout="plane", plane_windows=0)
+    with pytest.raises(ConfigError, match="pretraining is False"):
+        make(readout="prototypes", readout_space="projection", pretraining=False)
+    bare = access(calibration=grant(TARGET, plane=False), source_parts=())
+    with pytest.raises(ConfigError, match=r"none of SEED has them\. Pass va_table"):
+        make(readout="plane", pretraining=False).fit(bare)
 
 
 def test_features_and_windows_of_no_rate_are_refused() -> None:

@@ -94,7 +94,8 @@ class EMODConfig(MethodConfig):
     va_table: str | None = Field(
         None,
         description="table that puts emotion words into the plane where words are granted, such as "
-        "'emod'; None: what the task's windows carry (and 'emod' for the classes of a readout)",
+        "'emod'; None: what the task's windows carry (and, for the classes of readout 'plane', the "
+        "task's table, or 'emod')",
     )
 
     # sampling
@@ -204,6 +205,12 @@ class EMODConfig(MethodConfig):
             )
         if self.layout == "released" and self.relative == "bias":
             raise ValueError("layout='released' goes with relative='query' or 'none'")
+        if self.readout == "plane" and not self.plane_windows:
+            raise ValueError("readout='plane' needs 'plane_windows' above 0")
+        if self.readout_space == "projection" and not self.pretraining:
+            raise ValueError(
+                "readout_space='projection' is the pre-training head's, and pretraining is False"
+            )
         return self
 
 

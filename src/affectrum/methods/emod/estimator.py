@@ -23,7 +23,9 @@ from affectrum.methods.base import (
 )
 from affectrum.methods.emod.config import PRESETS, EMODConfig
 from affectrum.methods.emod.labelled import (
+    NEEDS_PLANE,
     check_head,
+    check_plane,
     check_windows,
     head_kind,
     labelled_grants,
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from affectrum.windows import Windows
 
 __all__ = ["EMOD"]
-
-_NEEDS_PLANE = ("soft-va", "hard-va", "supcon")
 
 
 @register
@@ -164,7 +164,7 @@ class EMOD(Method):
             return None
         from affectrum.methods.emod import pretraining
 
-        self._check_plane(access)
+        check_plane(access, self.config)
         return pretraining.pretrain(
             access, self.config, checkpoint=checkpoint, progress=progress, log=log
         )
@@ -181,27 +181,7 @@ class EMOD(Method):
         if self.config.readout != "plane":
             labelled_grants(access, self.config)
         if self.config.pretraining and not self.config.foreign_weights:
-            self._check_plane(access)
-
-    def _check_plane(self, access: Access) -> None:
-        sources = source_grants(access)
-        placed = any(grant.has_plane for grant in placed_grants(sources, self.config.va_table))
-        needs = "pre-training" if self.config.objective in _NEEDS_PLANE else ""
-        if self.config.readout == "plane":
-            needs = "readout='plane'"
-        if not sources:
-            raise AccessError(
-                "Method 'emod' pre-trains on source signals; protocol "
-                f"{access.protocol!r} grants {', '.join(access.grants) or 'nothing'}. Name source "
-                "corpora, such as in 'pretrain-finetune', or set pretraining=False."
-            )
-        if needs and not placed:
-            raise AccessError(
-                f"{needs} of 'emod' needs valence and arousal of source windows, and none of "
-                f"{', '.join(grant.windows.corpus for grant in sources)} has them. Pass "
-                "va_table='emod' to make_folds (va_table in a plan), which places emotion words, "
-                "or set objective='instance' or pretraining=False."
-            )
+            check_plane(access, self.config)
 
     # -------------------------------------------------------------------------------- fitting
 
@@ -239,7 +219,7 @@ class EMOD(Method):
             return self
         seed = derive_seed(self.config.seed, access.seed, "backbone")
         model = ReadOut.start(self.config, self.pretrained_, seed)
-        model.fit(grants, self._placed(access, grants), self.classes_)
+        model.fit(grants, self._placed(access, grants), self.classes_, access.va_table)
         self._model = model
         if observer is not None:
             observer(1, 1, self.predict_proba)
@@ -441,7 +421,7 @@ class EMOD(Method):
         on_calibration = any(grant is access.calibration for grant in grants)
         pretrains = self.config.pretraining and not self.config.foreign_weights
         reads_plane = bool(sources) and (
-            (pretrains and self.config.objective in _NEEDS_PLANE)
+            (pretrains and self.config.objective in NEEDS_PLANE)
             or (self.config.pretraining and self.config.plane_windows > 0)
             or self.config.readout == "plane"
         )

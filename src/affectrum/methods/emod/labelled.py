@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from affectrum.windows import Windows
 
 __all__ = [
+    "NEEDS_PLANE",
     "Piece",
     "WindowPool",
     "ahead",
     "check_head",
+    "check_plane",
     "check_windows",
     "head_kind",
     "labelled_grants",
@@ -33,6 +35,9 @@ __all__ = [
 ]
 
 _Item = TypeVar("_Item")
+
+NEEDS_PLANE = ("soft-va", "hard-va", "supcon")
+"""Objectives that learn from valence and arousal."""
 
 _HEAD_OF_CORPUS = {"FACED": "faced", "SEED": "seed", "SEED-V": "seed-v"}
 
@@ -69,6 +74,44 @@ def placed_grants(grants: Iterable[Grant], va_table: str | None) -> list[Grant]:
             grant = replace(grant, va=plane_of(table, va_table))
         found.append(grant)
     return found
+
+
+def check_plane(access: Access, config: EMODConfig) -> None:
+    """Refuse, before any training, a source that pre-training or the plane can't be learnt from.
+
+    Parameters
+    ----------
+    access : Access
+        What the protocol grants.
+    config : EMODConfig
+        Its `objective` and `readout` say what is needed.
+
+    Raises
+    ------
+    AccessError
+        If there is no source, or corpora lack valence and arousal; they are named.
+    """
+    sources = source_grants(access)
+    if not sources:
+        raise AccessError(
+            "Method 'emod' pre-trains on source signals; protocol "
+            f"{access.protocol!r} grants {', '.join(access.grants) or 'nothing'}. Name source "
+            "corpora, such as in 'pretrain-finetune', or set pretraining=False."
+        )
+    placed = placed_grants(sources, config.va_table)
+    bare = [str(grant.windows.corpus) for grant in placed if not grant.has_plane]
+    if config.objective in NEEDS_PLANE and bare:
+        needs = "Pre-training"
+    elif config.readout == "plane" and len(bare) == len(placed):
+        needs = "readout='plane'"
+    else:
+        return
+    raise AccessError(
+        f"{needs} of 'emod' needs valence and arousal (-1..1) of source windows, and those of "
+        f"{', '.join(bare)} have none. Pass va_table='emod' to make_folds (va_table in a plan), "
+        "which places emotion words, leave such corpora out, or set objective='instance' or "
+        "pretraining=False."
+    )
 
 
 def labelled_grants(access: Access, config: EMODConfig) -> list[Grant]:

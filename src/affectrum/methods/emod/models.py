@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from affectrum.methods.base import Pretrained
     from affectrum.methods.emod.config import EMODConfig
     from affectrum.protocols import Grant
+    from affectrum.protocols.plane import TableLike
     from affectrum.windows import Windows
 
 __all__ = ["FineTuned", "ReadOut", "readout_space"]
@@ -182,10 +183,14 @@ class ReadOut:
         return cls(config, Representation(backbone, None, config))
 
     def fit(
-        self, labelled: Sequence[Grant], placed: Sequence[Grant], classes: Sequence[str]
+        self,
+        labelled: Sequence[Grant],
+        placed: Sequence[Grant],
+        classes: Sequence[str],
+        va_table: TableLike | None = None,
     ) -> None:
-        """Learn classes from labelled windows and the plane from placed ones."""
-        self.reader = fit_reader(self.config, self._embed, labelled, placed, classes)
+        """Learn classes from labelled windows and the plane from placed ones; see `fit_reader`."""
+        self.reader = fit_reader(self.config, self._embed, labelled, placed, classes, va_table)
         if not isinstance(self.reader, NearestOnPlane):
             self.plane = fit_plane(self._embed, reference(placed, self.config.plane_windows))
 

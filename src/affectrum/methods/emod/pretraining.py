@@ -66,7 +66,7 @@ def parts_of(access: Access, config: EMODConfig) -> list[Part]:
         What the protocol grants.
     config : EMODConfig
         With ``objective="instance"`` no places are asked for, and all of them are NaN. With a
-        `va_table` of its own, words are placed by that table, where they are granted.
+        `va_table` other than the task's, words are placed by that table, where they are granted.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def parts_of(access: Access, config: EMODConfig) -> list[Part]:
         va = grant.va
         if config.objective == "instance":
             va = np.full((len(grant.windows), 2), np.nan)
-        elif config.va_table is not None:
+        elif config.va_table is not None and config.va_table != access.va_table:
             va = _places(grant, config.va_table)
         elif va is None:
             raise AccessError(

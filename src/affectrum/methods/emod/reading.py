@@ -23,6 +23,7 @@ from affectrum.methods.emod.readout import (
 if TYPE_CHECKING:
     from affectrum.methods.emod.config import EMODConfig
     from affectrum.protocols import Grant
+    from affectrum.protocols.plane import TableLike
     from affectrum.windows import Windows
 
 __all__ = ["NearestOnPlane", "PlaneReference", "Reader", "fit_plane", "fit_reader", "reference"]
@@ -151,6 +152,7 @@ def fit_reader(
     labelled: Sequence[Grant],
     placed: Sequence[Grant],
     classes: Sequence[str],
+    va_table: TableLike | None = None,
 ) -> Reader:
     """Learn a readout of classes from embeddings.
 
@@ -166,6 +168,9 @@ def fit_reader(
         Windows with valence and arousal, for ``readout="plane"``.
     classes : sequence of str
         Class names.
+    va_table : str, VATable, mapping or None
+        The task's table of words, which places the classes of ``readout="plane"`` unless the
+        method has one of its own. None: the table ``emod``.
 
     Returns
     -------
@@ -179,17 +184,24 @@ def fit_reader(
     if config.readout == "plane":
         chosen = reference(placed, config.plane_windows)
         if chosen is None:
+            corpora = ", ".join(str(grant.windows.corpus) for grant in placed)
             raise ConfigError(
-                "readout='plane' needs windows with valence and arousal: 'plane_windows' is "
-                f"{config.plane_windows}, and "
-                f"{sum(grant.has_plane for grant in placed)} of {len(placed)} corpora have them."
+                "readout='plane' needs windows with valence and arousal (-1..1), and "
+                f"{f'none of {corpora} has them' if corpora else 'none are granted'}. Pass "
+                "va_table='emod' to make_folds (va_table in a plan), which places emotion words, "
+                "or use another readout."
             )
         z = np.concatenate([embed(part) for part in chosen.parts])
         neighbours = PlaneNeighbours.fit(z, chosen.va, temperature=config.temperature)
-        told = [grant for grant in placed if grant.has_plane and grant.y is not None]
+        # not those whose labels are of another task than the target's
+        told = [
+            grant
+            for grant in placed
+            if grant.has_plane and any(grant.windows is one.windows for one in labelled)
+        ]
         points = class_points(
             classes,
-            config.va_table or "emod",
+            config.va_table or va_table or "emod",
             y=np.concatenate([grant.y for grant in told if grant.y is not None]) if told else None,
             va=np.concatenate([grant.va for grant in told if grant.va is not None])
             if told
