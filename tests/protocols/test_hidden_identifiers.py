@@ -63,7 +63,7 @@ def test_windows_of_the_test_are_found_by_either_number(fold):
     assert measured(fold, record_of(both, "unlabelled", "test"))[0] == len(tested)
 
 
-@pytest.mark.parametrize("method", ["coral-svm", "dann"])
+@pytest.mark.parametrize("method", ["coral-svm", pytest.param("dann", marks=pytest.mark.slow)])
 def test_methods_tell_what_they_were_aligned_to(fold, method):
     small = {"epochs": 1} if method == "dann" else {}
     fitted = make_method(method, **small).fit(fold.access)

@@ -271,9 +271,10 @@ def _points(value: float) -> str:
 
 def _says(row: CardRow, probe: bool) -> str:
     """One sentence; only what the intervals support."""
-    # The interval of many permutations is one of the null itself, that of one is of its subjects
-    # and clips, as chance's is.
-    above = row.low > (row.chance if row.n_permutations > 1 else row.chance_high)
+    above = row.low > row.chance_high
+    if row.n_permutations > 1:
+        # The interval of a null is that of its permutations, that of chance of subjects and clips.
+        above = row.low > row.chance and row.value > row.chance_high
     value, chance = _points(row.value), _points(row.chance)
     if probe:
         what = "film" if row.name.startswith("film") else "clip"
