@@ -53,7 +53,7 @@ def test_heads_map_tokens_to_logits(kind: str) -> None:
 
 def test_unknown_heads_are_told() -> None:
     with pytest.raises(ConfigError, match="linear"):
-        make_head("linaer", width=8, n_channels=1, n_tokens=1, n_classes=2, dropout=0.0)  # type: ignore[arg-type]
+        make_head("liner", width=8, n_channels=1, n_tokens=1, n_classes=2, dropout=0.0)  # type: ignore[arg-type]
 
 
 def test_pool_by_hand() -> None:
