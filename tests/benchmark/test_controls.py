@@ -116,6 +116,20 @@ def test_a_balanced_permutation_forgets_the_classes(counts):
 # ---------------------------------------------------------------------------- the null controls
 
 
+def test_a_trial_that_lends_its_label_lends_the_place_of_the_tasks_table():
+    """A tested trial lends too, where a clip is trained in one session and tested in another."""
+    part = simulate("emotion", n_subjects=2, n_sessions=2)
+    turned = (part.table["session"] == 2).to_numpy()
+    order = np.where(turned, 16 - part.table["row"], part.table["row"])
+    part = part.with_table(part.table.assign(row=order, trial=order))
+    table = {"negative": (-0.5, 0.25), "neutral": (0.0, -0.75), "positive": (0.75, 0.5)}
+    plain = plan_folds([part], "within-subject", va_table=table)
+    for fold in control_folds(plain, [part], "labels-by-clip", 5):
+        source = fold.access.source
+        words = source.windows.table["emotion"]
+        assert source.va.tolist() == [list(table[word]) for word in words]
+
+
 def test_a_model_that_recognises_clips_keeps_its_score_under_the_second_null_only():
     """The design's example: shared clips, no emotion in the signal at all."""
     parts = [simulate("clip")]

@@ -16,6 +16,7 @@ from affectrum.errors import AccessError
 from affectrum.methods.base import derive_seed
 from affectrum.protocols.access import LABEL_COLUMNS, Grant
 from affectrum.protocols.identity import trial_codes
+from affectrum.protocols.plane import known_plane
 from affectrum.windows import Windows
 
 if TYPE_CHECKING:
@@ -302,16 +303,13 @@ def _labelled_trials(fold: Fold, y_test: NDArray[np.int64]) -> pd.DataFrame:
 
 
 def _places(fold: Fold, parts: Sequence[Windows]) -> dict[Key, NDArray[np.float64]]:
-    """Valence and arousal of every trial: as granted, else by its columns."""
+    """Valence and arousal of every trial: as granted, else as the task places it."""
     found: dict[Key, NDArray[np.float64]] = {}
     for part in parts:
         trials = part.trials()
-        columns = [name for name in ("valence", "arousal") if name in trials]
-        va = (
-            trials[columns].to_numpy(dtype=np.float64)
-            if len(columns) == 2
-            else np.full((len(trials), 2), np.nan)
-        )
+        va = known_plane(trials, fold.access.va_table)
+        if va is None:
+            va = np.full((len(trials), 2), np.nan)
         found.update(zip(_keys(trials), va, strict=True))
     for role in _LABELLED:
         for grant in _granted(fold, role):
