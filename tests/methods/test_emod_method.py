@@ -499,6 +499,13 @@ def test_features_and_windows_of_no_rate_are_refused() -> None:
         method.predict_proba(A[0].with_x(x))
 
 
+def test_scaled_signals_are_refused() -> None:
+    windows, y = TARGET
+    scaled = windows.with_x(windows.x / windows.x.std())
+    with pytest.raises(ConfigError, match=r"SEED vary by [\d.]+ \(SD\).*scaling='none'"):
+        make().fit(access(calibration=grant((scaled, y))))
+
+
 def test_weights_of_elsewhere_must_be_asked_for() -> None:
     given = access()
     weights = make(seed=9).pretrain(given)

@@ -26,6 +26,7 @@ from affectrum.methods.emod.labelled import (
     NEEDS_PLANE,
     check_head,
     check_plane,
+    check_volts,
     check_windows,
     head_kind,
     labelled_grants,
@@ -208,6 +209,7 @@ class EMOD(Method):
         grants = self._labelled(access)
         for grant in [*grants, *source_grants(access)]:
             check_windows(grant.windows)
+            check_volts(grant.windows)
         if self.config.readout == "finetune":
             check_head(head_kind(self.config, grants), grants)
         self.classes_ = tuple(access.classes)

@@ -26,6 +26,7 @@ __all__ = [
     "ahead",
     "check_head",
     "check_plane",
+    "check_volts",
     "check_windows",
     "head_kind",
     "labelled_grants",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 _Item = TypeVar("_Item")
+
+# Signals of the scalp vary by some 10 microvolts; a thousand times as much is another unit.
+_MOST_VOLTS = 1e-2
 
 NEEDS_PLANE = ("soft-va", "hard-va", "supcon")
 """Objectives that learn from valence and arousal."""
@@ -200,6 +204,32 @@ def check_windows(windows: Windows) -> float:
             "Pass windows of corpora of different rates as a list, not joined."
         )
     return windows.sfreq
+
+
+def check_volts(windows: Windows) -> None:
+    """Refuse signals that were scaled, or are not in volts, by a look at the first windows.
+
+    Parameters
+    ----------
+    windows : Windows
+        Signals.
+
+    Raises
+    ------
+    ConfigError
+        If they vary by more than 10 mV.
+    """
+    if not len(windows):
+        return
+    few = windows.batch(np.arange(min(8, len(windows))))
+    # What is not finite is refused where batches are read.
+    spread = float(np.median(few.std(axis=-1))) if np.isfinite(few).all() else 0.0
+    if spread > _MOST_VOLTS:
+        raise ConfigError(
+            f"The windows of {windows.corpus} vary by {spread:.3g} (SD): EMOD takes volts, which "
+            "vary by about 1e-5 there. If they were scaled, pass scaling='none' to make_folds or "
+            "in the task (EMOD normalises by itself); if they are microvolts, divide them by 1e6."
+        )
 
 
 def head_kind(config: EMODConfig, grants: Sequence[Grant]) -> str:
