@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -284,6 +285,35 @@ def test_finds_a_planted_gain_and_no_other(tmp_path: Path, monkeypatch, cached_d
     said = finding(found)
     assert len(said) == 9
     assert "right table" in said[0]
+
+
+def test_a_sure_loss_is_told_as_one() -> None:
+    """The tests have two sides, so what is supported may be the opposite of the claim."""
+    gains = pd.DataFrame(
+        {
+            "level": [0.0, 1.0, 4.0],
+            "first": "right",
+            "second": "scratch",
+            "difference": [0.0, -0.2, 0.1],
+            "low": [-0.1, -0.3, 0.05],
+            "high": [0.1, -0.1, 0.15],
+            "p_value": [1.0, 0.001, 0.001],
+            "supported": [False, True, True],
+            "claim": True,
+        }
+    )
+
+    def said(rows: pd.DataFrame) -> str:
+        found = SimpleNamespace(gains=lambda _: rows, shape=lambda _: pd.DataFrame())
+        return finding(found)[0]
+
+    assert "supported at effect 4 of 3 tested; the opposite is supported at effect 1;" in said(
+        gains
+    )
+    assert "supported at no level of 2 tested; the opposite is supported at effect 1;" in said(
+        gains[:2]
+    )
+    assert "opposite" not in said(gains[[True, False, True]])
 
 
 def test_a_score_by_hand(tmp_path: Path, monkeypatch, cached_draws) -> None:

@@ -69,10 +69,15 @@ def finding(found: Recovery, readout: str = "finetuned") -> list[str]:
             continue
         sure = tested[tested["supported"].astype(bool)]
         largest = tested.iloc[int(tested["difference"].abs().to_numpy().argmax())]
-        levels = ", ".join(f"{level:g}" for level in sure["level"])
-        verdict = f"supported at effect {levels}" if len(sure) else "supported at no level"
+        # the test has two sides: a sure loss is no support
+        gain, loss = (
+            ", ".join(f"{level:g}" for level in sure["level"][sign * sure["difference"] > 0])
+            for sign in (1, -1)
+        )
+        verdict = f"supported at effect {gain}" if gain else "supported at no level"
+        opposite = f"; the opposite is supported at effect {loss}" if loss else ""
         said.append(
-            f"{name}: {verdict} of {len(tested)} tested; largest difference "
+            f"{name}: {verdict} of {len(tested)} tested{opposite}; largest difference "
             f"{100 * largest['difference']:+.1f} points at effect {largest['level']:g} (95 % "
             f"interval {100 * largest['low']:+.1f} to {100 * largest['high']:+.1f})."
         )
