@@ -282,6 +282,10 @@ def test_artefacts_and_windows_without_a_place_are_never_drawn(parts: list[Part]
         drawn = np.concatenate([sampler.batch(step)[0] for step in range(60)])
         assert drawn.min() >= first
         assert set(drawn) >= set(range(31, 60))
+    everything = windows.with_table(windows.table.assign(artefact=True))
+    for part, objective in (((windows, va * np.nan), "soft-va"), ((everything, va), "instance")):
+        with pytest.raises(ConfigError, match=f"None of the 60 windows of {windows.corpus} can"):
+            make_pretrain_sampler([parts[1], part], config(objective=objective))
 
 
 def test_instance_discrimination_sees_no_places(parts: list[Part]) -> None:

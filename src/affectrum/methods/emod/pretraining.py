@@ -214,6 +214,11 @@ def make_pretrain_sampler(parts: Sequence[Part], config: EMODConfig) -> CorpusSa
     -------
     CorpusSampler
         Batches by number.
+
+    Raises
+    ------
+    ConfigError
+        If no window of a corpus can be drawn.
     """
     regions = []
     for windows, va in parts:
@@ -224,6 +229,12 @@ def make_pretrain_sampler(parts: Sequence[Part], config: EMODConfig) -> CorpusSa
         table = windows.table
         if "artefact" in table:
             own[table["artefact"].to_numpy(dtype=bool, na_value=False)] = -1
+        if not (own >= 0).any():
+            raise ConfigError(
+                f"None of the {len(own)} windows of {windows.corpus} can be drawn: they have no "
+                "place on the valence-arousal plane, or are marked as artefacts. Leave the corpus "
+                "out, or give it a table that places its words."
+            )
         regions.append(own)
     seed = derive_seed(config.seed, "batches")
     if config.sampling == "random":
