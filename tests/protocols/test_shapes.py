@@ -205,6 +205,45 @@ def test_every_protocol_across_corpora_takes_several_shapes(three, protocol, sti
     assert fold.audit().passed
 
 
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [
+        ("pretrain-finetune", {"split": "subjects:1/1/1", "source_labels": "plane"}),
+        ("pretrain-finetune", {"split": "trials:2/2/2", "selection": "validation"}),
+        ("pretrain-finetune", {"split": "trials:2/2/2", "va_table": "emod"}),
+        ("leave-one-subject-out", {}),
+        ("leave-one-subject-out", {"selection": "validation", "va_table": "warriner"}),
+        ("cross-corpus/zero-shot", {"source": "A"}),
+        ("cross-corpus/calibrated", {"source": "A", "calibration_trials": 3}),
+        ("leave-one-corpus-out/zero-shot", {}),
+        ("leave-one-corpus-out/unsupervised", {"target_use": "others"}),
+    ],
+)
+def test_neither_signals_nor_places_nor_clips_of_the_test_reach_training(
+    three, protocol, options
+) -> None:
+    options = {"target": "C", "classes": THREE, **options}
+    fold = plan_folds(three, protocol, **options)[0]
+    target, rows = three[2], fold.test_rows
+    x, table = target.x.copy(), target.table.copy()
+    x[rows] = x[rows][:, ::-1] * 3
+    turned = {"sad": "happy", "happy": "neutral", "neutral": "sad"}
+    table.loc[rows, "emotion"] = [turned[word] for word in table["emotion"].iloc[rows]]
+    table.loc[rows, "clip"] = [f"other {clip}" for clip in table["clip"].iloc[rows]]
+    table.loc[rows, ["valence", "arousal"]] = (-0.9, 0.9)
+    changed = [*three[:2], target.with_x(x).with_table(table)]
+    again = plan_folds(changed, protocol, **options)[0]
+    np.testing.assert_array_equal(again.test_rows, rows)
+    assert not np.array_equal(again.test.x, fold.test.x)
+    assert fold.test.table.equals(again.test.table)
+    roles = ["source", "calibration", "unlabelled", "validation"]
+    granted = [role for role in roles if getattr(fold.access, role) is not None]
+    granted += ["source"] if fold.access.source is None and fold.access.source_parts else []
+    assert granted
+    for role in granted:
+        assert fold.access.fingerprint(role) == again.access.fingerprint(role), role
+
+
 def test_no_method_of_one_shape_is_let_in(three) -> None:
     access = make_folds(three, "leave-one-corpus-out", target="C", classes=THREE)[0].access
     for name in method_names():
