@@ -476,8 +476,9 @@ def test_a_readout_of_the_plane_follows_the_table_of_the_task() -> None:
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'plane_windows' above 0"):
+    with pytest.raises(ConfigError, match="'plane_windows' above 0") as caught:
         make(readout="plane", plane_windows=0)
+    assert str(caught.value).endswith("  - readout='plane' needs 'plane_windows' above 0.")
     with pytest.raises(ConfigError, match="pretraining is False"):
         make(readout="prototypes", readout_space="projection", pretraining=False)
     bare = access(calibration=grant(TARGET, plane=False), source_parts=())

@@ -160,14 +160,17 @@ def make_config(config_class: type[MethodConfig], where: str, params: Mapping[st
         known = tuple(config_class.model_fields)
         lines = []
         for fault in error.errors():
-            key = ".".join(str(part) for part in fault["loc"]) or "configuration"
+            key = ".".join(str(part) for part in fault["loc"])
+            message = str(fault["msg"]).removeprefix("Value error, ")
             if fault["type"] == "extra_forbidden":
                 lines.append(
                     f"  - unknown parameter {key!r}.{did_you_mean(key, known)} "
                     f"Known: {', '.join(known)}."
                 )
+            elif not key:  # of several parameters together, which it names
+                lines.append(f"  - {message}.")
             else:
-                lines.append(f"  - {key!r}: {fault['msg']}; received {fault['input']!r}.")
+                lines.append(f"  - {key!r}: {message}; received {fault['input']!r}.")
         raise ConfigError(
             f"The configuration of method {where!r} is not valid:\n" + "\n".join(lines)
         ) from None
