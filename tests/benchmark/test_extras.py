@@ -67,7 +67,7 @@ def test_permuted_signals_are_few_and_evenly_spread() -> None:
         y,
         np.random.default_rng(0),  # type: ignore[arg-type]
     )
-    assert stub.scored == 128 * (1 + 3 * len(regions))
+    assert stub.scored == 64 * (1 + 3 * len(regions))
     assert baseline == 1.0
     told = dict(zip(regions, drop, strict=True))
     # only the first electrode matters

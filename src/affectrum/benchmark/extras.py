@@ -70,7 +70,7 @@ __all__ = [
 
 _REPEATS = 3
 # Networks on signals take long to score a window: permutations look at so many of a fold's.
-_SIGNALS = 128
+_SIGNALS = 64
 # Points of a t-SNE picture from each domain: readable, and a few seconds to compute.
 _POINTS = 200
 _COMPONENTS = 50
@@ -267,7 +267,7 @@ def region_drops(
     baseline : float
         Balanced accuracy without permutation.
     drop : ndarray of float64, shape (n_regions,)
-        Baseline minus the mean balanced accuracy after permutation. Of signals, on at most 128
+        Baseline minus the mean balanced accuracy after permutation. Of signals, on at most 64
         windows, evenly spread.
     """
     from affectrum.electrodes import REGIONS

@@ -23,8 +23,8 @@ def demo(
 ) -> int:
     """The main job on simulated corpora, from nothing to a report.
 
-    Writes twins of SEED, SEED-IV and DEAP, turns them into windows, runs SCMM and baselines over
-    the transfers, and writes report.html and a model for `affectrum predict`. Stop it at any
+    Writes twins of SEED, SEED-IV and DEAP, turns them into windows, runs SCMM, EMOD and baselines
+    over the transfers, and writes report.html and a model for `affectrum predict`. Stop it at any
     moment; the same command goes on. Simulated data proves software, not science.
 
     Parameters
