@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +20,7 @@ from affectrum.methods.emod.attention import TemporalAttention, relative_rows
 from affectrum.methods.emod.backbone import EMODBackbone, load_released
 from affectrum.methods.emod.dropout import QuickDropout
 from affectrum.methods.emod.encoder import TripleDomainEncoder, spectrum_of
+from affectrum.methods.emod.shares import in_shares
 
 
 def _plain_form() -> ModuleType:
@@ -142,6 +143,45 @@ def test_results_and_gradients_are_those_of_the_plain_form(
         apart = fast.float()(x.float(), ids, sfreq) - plain.float()(x.float(), ids, sfreq)
     assert float(apart.abs().max()) < 1e-5
     fused._token_pieces.cache_clear()
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_shares_on_two_threads_give_the_same(
+    inference: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("affectrum.methods.emod.fused._BUDGET_CPU", 1 << 12)
+    monkeypatch.setattr("affectrum.methods.emod.attend._BUDGET_CPU", 1 << 10)
+    backbone = EMODBackbone(16, 1).double().eval()
+    x, ids = volts(3, 5, 256).double(), torch.arange(1, 6)
+    answers = []
+    for n_threads in (1, 2):
+        torch.set_num_threads(n_threads)
+        with torch.inference_mode(inference):
+            tokens = backbone(x, ids, 128.0)
+        gradients = []
+        if not inference:
+            tokens.square().sum().backward()
+            gradients = [p.grad for p in backbone.parameters()]
+            backbone.zero_grad()
+        assert torch.get_num_threads() == n_threads
+        answers.append([tokens, *gradients])
+    torch.set_num_threads(1)
+    torch.testing.assert_close(answers[0], answers[1], rtol=1e-9, atol=1e-12)
+
+
+def test_faults_in_a_share_come_out() -> None:
+    def work(pieces: Sequence[int]) -> int:
+        if 3 in pieces:
+            raise ValueError("three")
+        return sum(pieces)
+
+    cpu = torch.device("cpu")
+    torch.set_num_threads(2)
+    assert in_shares([1, 2, 4, 5, 6], work, cpu) == [3, 15]
+    with pytest.raises(ValueError, match="three"):
+        in_shares([1, 2, 3], work, cpu)
+    torch.set_num_threads(1)
+    assert in_shares([1, 2, 4], work, cpu) == [7]
 
 
 def test_gradient_of_the_input_is_that_of_finite_differences() -> None:

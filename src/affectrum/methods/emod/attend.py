@@ -8,17 +8,22 @@ piece, and only queries, keys and values are kept, so memory grows with electrod
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
+
+from affectrum.methods.emod.shares import in_shares
 
 __all__ = ["attend"]
 
 # Numbers of the weights in work at once; see `affectrum.methods.emod.fused`.
 _BUDGET_CPU = 1 << 18
 _BUDGET_DEVICE = 1 << 27
+
+
+_Piece = tuple[slice, slice]  # windows and rows
 
 
 class _Work:
@@ -38,7 +43,7 @@ class _Work:
             kept = self._buffers[name] = self.qkv.new_empty(n)
         return kept[:n].view(shape)
 
-    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+    def __iter__(self) -> Iterator[_Piece]:
         budget = _BUDGET_CPU if self.qkv.device.type == "cpu" else _BUDGET_DEVICE
         at_once = max(1, budget // (self.n_heads * self.length**2))
         n_windows, n_rows = self.qkv.shape[:2]
@@ -54,7 +59,7 @@ class _Work:
         into.copy_(part)
         return into.flatten(0, 2)
 
-    def read(self, piece: tuple[slice, slice]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def read(self, piece: _Piece) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return queries, scaled keys and values, each (all heads, length, features)."""
         part = self.qkv[piece].permute(3, 0, 1, 4, 2, 5)
         into = self.buffer("qkv", *part.shape)
@@ -96,14 +101,18 @@ class _Attend(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(qkv, vectors, bias)
         out = qkv.new_empty(*qkv.shape[:3], *qkv.shape[4:])
-        work = _Work(qkv)
-        for piece in work:
-            q, k, v = work.read(piece)
-            weights = work.weights(q, k, vectors, bias)
-            mixed = work.buffer("mixed", *q.shape)
-            torch.bmm(weights, v, out=mixed)
-            part = out[piece].transpose(2, 3)
-            part.copy_(mixed.view(part.shape))
+
+        def some(pieces: Sequence[_Piece]) -> None:
+            work = _Work(qkv)
+            for piece in pieces:
+                q, k, v = work.read(piece)
+                weights = work.weights(q, k, vectors, bias)
+                mixed = work.buffer("mixed", *q.shape)
+                torch.bmm(weights, v, out=mixed)
+                part = out[piece].transpose(2, 3)
+                part.copy_(mixed.view(part.shape))
+
+        in_shares(list(_Work(qkv)), some, qkv.device)
         return out
 
     @staticmethod
@@ -112,34 +121,45 @@ class _Attend(torch.autograd.Function):
         qkv, vectors, bias = ctx.saved_tensors
         down = gradients[0]
         qkv_down = torch.empty_like(qkv)
-        work = _Work(qkv)
-        vectors_down = None if vectors is None else torch.zeros_like(vectors, dtype=_wide(vectors))
-        bias_down = None if bias is None else torch.zeros_like(bias, dtype=_wide(bias))
-        for piece in work:
-            q, k, v = work.read(piece)
-            weights = work.weights(q, k, vectors, bias)
-            mixed_down = work.by_head("mixed", down[piece])
-            answers = work.buffer("answers", 3, *q.shape)
-            torch.bmm(weights.transpose(1, 2), mixed_down, out=answers[2])
-            logits_down = work.buffer("term", *weights.shape)  # the term is added, its buffer free
-            torch.bmm(mixed_down, v.transpose(1, 2), out=logits_down)
-            torch.ops.aten._softmax_backward_data.out(
-                logits_down, weights, -1, weights.dtype, grad_input=logits_down
+
+        def some(
+            pieces: Sequence[_Piece],
+        ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+            work = _Work(qkv)
+            vectors_down = (
+                None if vectors is None else torch.zeros_like(vectors, dtype=_wide(vectors))
             )
-            torch.bmm(logits_down, k, out=answers[0])
-            torch.bmm(logits_down.transpose(1, 2), q, out=answers[1]).mul_(work.scale)
-            if vectors is not None and vectors_down is not None:
-                by_query = logits_down.transpose(0, 1)
-                answers[0] += torch.bmm(by_query, vectors).transpose(0, 1)
-                vectors_down += torch.bmm(by_query.transpose(1, 2), q.transpose(0, 1))
-            if bias is not None and bias_down is not None:
-                bias_down += logits_down.view(-1, *bias.shape).sum(dim=0)
-            part = qkv_down[piece].permute(3, 0, 1, 4, 2, 5)
-            part.copy_(answers.view(part.shape))
+            bias_down = None if bias is None else torch.zeros_like(bias, dtype=_wide(bias))
+            for piece in pieces:
+                q, k, v = work.read(piece)
+                weights = work.weights(q, k, vectors, bias)
+                mixed_down = work.by_head("mixed", down[piece])
+                answers = work.buffer("answers", 3, *q.shape)
+                torch.bmm(weights.transpose(1, 2), mixed_down, out=answers[2])
+                # the term is added by now, its buffer free
+                logits_down = work.buffer("term", *weights.shape)
+                torch.bmm(mixed_down, v.transpose(1, 2), out=logits_down)
+                torch.ops.aten._softmax_backward_data.out(
+                    logits_down, weights, -1, weights.dtype, grad_input=logits_down
+                )
+                torch.bmm(logits_down, k, out=answers[0])
+                torch.bmm(logits_down.transpose(1, 2), q, out=answers[1]).mul_(work.scale)
+                if vectors is not None and vectors_down is not None:
+                    by_query = logits_down.transpose(0, 1)
+                    answers[0] += torch.bmm(by_query, vectors).transpose(0, 1)
+                    vectors_down += torch.bmm(by_query.transpose(1, 2), q.transpose(0, 1))
+                if bias is not None and bias_down is not None:
+                    bias_down += logits_down.view(-1, *bias.shape).sum(dim=0)
+                part = qkv_down[piece].permute(3, 0, 1, 4, 2, 5)
+                part.copy_(answers.view(part.shape))
+            return vectors_down, bias_down
+
+        sums = in_shares(list(_Work(qkv)), some, qkv.device)
+        vectors_downs, bias_downs = zip(*sums, strict=True)
         return (
             qkv_down,
-            None if vectors_down is None else vectors_down.to(qkv.dtype),
-            None if bias_down is None else bias_down.to(qkv.dtype),
+            None if vectors is None else torch.stack(vectors_downs).sum(dim=0).to(qkv.dtype),
+            None if bias is None else torch.stack(bias_downs).sum(dim=0).to(qkv.dtype),
         )
 
 

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
+
+from affectrum.methods.emod.shares import in_shares
 
 __all__ = ["folded_filters", "pool_edges", "pooled_branch"]
 
@@ -244,33 +246,46 @@ class _GeluPool(torch.autograd.Function):
         ctx: Any, padded: torch.Tensor, filters: torch.Tensor, n_tokens: int
     ) -> torch.Tensor:
         ctx.save_for_backward(padded, filters)
-        work = _Work(padded, filters, n_tokens)
-        out = filters.new_empty(*padded.shape[:2], n_tokens, work.width, dtype=padded.dtype)
-        for piece in work:
-            maps = work.maps(piece, work.lagged(piece))
-            torch.ops.aten.gelu.out(maps, out=maps)
-            into = out[piece.windows, piece.channels, piece.tokens]
-            torch.sum(maps, dim=3, dtype=out.dtype, out=into)
-        return out.div_(work.sizes)
+        plan = _Work(padded, filters, n_tokens)
+        out = filters.new_empty(*padded.shape[:2], n_tokens, plan.width, dtype=padded.dtype)
+
+        def some(pieces: Sequence[_Piece]) -> None:
+            work = _Work(padded, filters, n_tokens)
+            for piece in pieces:
+                maps = work.maps(piece, work.lagged(piece))
+                torch.ops.aten.gelu.out(maps, out=maps)
+                into = out[piece.windows, piece.channels, piece.tokens]
+                torch.sum(maps, dim=3, dtype=out.dtype, out=into)
+
+        in_shares(list(plan), some, padded.device)
+        return out.div_(plan.sizes)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         padded, filters = ctx.saved_tensors
         n_tokens = gradients[0].shape[2]
-        work = _Work(padded, filters, n_tokens)
-        down = (gradients[0] / work.sizes).to(filters.dtype)
-        filters_down = torch.zeros_like(filters, dtype=padded.dtype)
-        for piece in work:
-            table = work.lagged(piece)
-            maps = work.maps(piece, table)
-            of_piece = down[piece.windows, piece.channels, piece.tokens, None]
-            torch.ops.aten.gelu_backward.grad_input(of_piece.expand_as(maps), maps, grad_input=maps)
-            rows_down = maps.view(len(table), -1, work.width)
-            if len(table) == 1:
-                filters_down[piece.windows] += table[0].T @ rows_down[0]
-            else:
-                filters_down[piece.windows] += table.transpose(1, 2) @ rows_down
+        plan = _Work(padded, filters, n_tokens)
+        down = (gradients[0] / plan.sizes).to(filters.dtype)
+
+        def some(pieces: Sequence[_Piece]) -> torch.Tensor:
+            work = _Work(padded, filters, n_tokens)
+            filters_down = torch.zeros_like(filters, dtype=padded.dtype)
+            for piece in pieces:
+                table = work.lagged(piece)
+                maps = work.maps(piece, table)
+                of_piece = down[piece.windows, piece.channels, piece.tokens, None]
+                torch.ops.aten.gelu_backward.grad_input(
+                    of_piece.expand_as(maps), maps, grad_input=maps
+                )
+                rows_down = maps.view(len(table), -1, work.width)
+                if len(table) == 1:
+                    filters_down[piece.windows] += table[0].T @ rows_down[0]
+                else:
+                    filters_down[piece.windows] += table.transpose(1, 2) @ rows_down
+            return filters_down
+
+        filters_down = torch.stack(in_shares(list(plan), some, padded.device)).sum(dim=0)
         return None, filters_down, None
 
 
