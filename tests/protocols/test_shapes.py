@@ -16,7 +16,7 @@ from affectrum.methods import make_method, method_names
 from affectrum.protocols import Access, Grant, contents, identity, likeness, make_folds, plan_folds
 from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS
 from affectrum.protocols.catalogue import PROTOCOLS
-from affectrum.protocols.plane import plane_of
+from affectrum.protocols.plane import known_plane, plane_of
 from affectrum.windows import Windows
 from affectrum.windows.lazy import LazyRows, detached, on_disk, stored
 
@@ -274,6 +274,21 @@ def test_places_of_words_columns_and_ratings() -> None:
         plane_of(table.assign(valence=[0, 7, 0]))
 
 
+def test_columns_that_mean_something_else_are_those_of_one_corpus(three) -> None:
+    odd = three[0].with_table(three[0].table.assign(valence=7.0))
+    alike = signals("D", 5, 128, 96)
+    both = pd.concat([odd.table, alike.table], ignore_index=True)
+    va = known_plane(both)
+    assert np.isnan(va[: len(odd)]).all()
+    np.testing.assert_array_equal(va[len(odd) :], plane_of(alike.table))
+    assert known_plane(odd.table) is None
+    assert known_plane(both.assign(valence=7.0)) is None
+    access = make_folds([odd, alike, three[2]], "leave-one-corpus-out", target="C", classes=THREE)[
+        0
+    ].access
+    assert [part.has_plane for part in access.source_parts] == [False, True]
+
+
 def test_labels_bring_the_plane_along_and_withheld_ones_take_it_away(three) -> None:
     access = pretrain_finetune(three)
     for grant in (*access.source_parts, access.calibration):
@@ -318,7 +333,7 @@ def test_a_corpus_without_any_place_is_named(three) -> None:
         pretrain_finetune(three, source_labels="va")
     # columns of one's own that are no plane are not granted as one
     own = three[0].with_table(three[0].table.assign(valence=7.0))
-    assert pretrain_finetune([own, *three[1:]]).source_parts[0].va is None
+    assert not pretrain_finetune([own, *three[1:]]).source_parts[0].has_plane
 
 
 def test_a_changed_place_changes_the_fingerprint(three) -> None:

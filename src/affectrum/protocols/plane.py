@@ -62,7 +62,7 @@ def plane_of(table: pd.DataFrame, va_table: TableLike | None = None) -> NDArray[
 def known_plane(
     table: pd.DataFrame, va_table: TableLike | None = None
 ) -> NDArray[np.float64] | None:
-    """Return `plane_of`, or None where a user's own columns mean something else.
+    """Return `plane_of`, or nothing where a user's own columns mean something else.
 
     Parameters
     ----------
@@ -72,12 +72,23 @@ def known_plane(
     Returns
     -------
     ndarray of float64, shape (n, 2), or None
-        None if values lie outside -1..1.
+        NaN for corpora with values outside -1..1; None if all have some.
     """
     try:
         return plane_of(table, va_table)
     except LabelError:
+        corpora = np.array(_corpora(table))
+    names = dict.fromkeys(corpora)
+    if len(names) < 2:
         return None
+    va = np.full((len(table), 2), np.nan)
+    known = False
+    for name in names:
+        mine = corpora == name
+        own = known_plane(table[mine], va_table)
+        if own is not None:
+            va[mine], known = own, True
+    return va if known else None
 
 
 def _place_words(va: NDArray[np.float64], table: pd.DataFrame, known: VATable) -> None:
