@@ -13,7 +13,7 @@ def test_share_and_merge(call, workspace, tmp_path: Path) -> None:
     file = tmp_path / "lab.zip"
     shared = call("run", "--share", file, "--share-key", key, "--out", workspace.run)
     assert shared.code == 0
-    assert "6 scores, no signals" in shared.err
+    assert "6 scores and 0 controls, no signals" in shared.err
     assert "compare these results in pairs" not in shared.err
     joined = call("run", "--merge", file, "--out", tmp_path / "pool", "--json")
     assert joined.code == 0
