@@ -90,7 +90,7 @@ def finding(found: Recovery, readout: str = "finetuned") -> list[str]:
         )
         said.append(
             f"{name}: the gain at effect {row['level']:g} less that at effect {row['end']:g} is "
-            f"{100 * row['difference']:+.1f} points ({interval}, {row['n_seeds']} replicates)."
+            f"{100 * row['difference']:+.1f} points ({interval}, replicates: {row['n_seeds']})."
         )
     return said
 
@@ -243,10 +243,8 @@ def _gain_rows(found: Recovery, readout: str) -> list[list[str]]:
             + (", supported" if row["supported"] else ""),
             f"{100 * row['difference']:+.1f}",
             _interval(row, sign=True),
-            _number(row["p_people"], 3),
-            _number(row["p_seeds"], 3),
-            _number(row["p_holm"], 3),
-            _number(100 * row["detectable"], 1),
+            *(_p_value(row[name]) for name in ("p_people", "p_seeds", "p_holm")),
+            "over 100" if row["detectable"] > 1 else _number(100 * row["detectable"], 1),
             str(row["n_seeds"]),
         ]
         for _, row in found.gains(readout).iterrows()
@@ -255,6 +253,10 @@ def _gain_rows(found: Recovery, readout: str) -> list[list[str]]:
 
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else _number(value, 3)
 
 
 def _interval(row: pd.Series, *, sign: bool) -> str:
