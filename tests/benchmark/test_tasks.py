@@ -89,6 +89,14 @@ def test_the_source_may_have_a_recipe_of_its_own(tmp_path, parts):
     assert task.recipe == "de62"
 
 
+def test_signals_at_own_electrodes_are_left_unscaled():
+    tasks = [{"target": "SEED", "protocol": "loso", "recipe": name} for name in ("emod", "de62")]
+    asked = {**tasks[0], "scaling": "source"}
+    missing = {**tasks[0], "recipe": "nowhere.yaml"}
+    plan = plan_of(*tasks, asked, missing)
+    assert [task.scaling for task in plan.tasks] == ["none", None, "source", None]
+
+
 def test_options_that_a_protocol_does_not_know_are_refused():
     across = {"source": "DEAP", "target": "SEED"}
     with pytest.raises(ConfigError) as caught:

@@ -15,7 +15,7 @@ from affectrum.protocols.catalogue import (
     base_protocol,
     check_options,
 )
-from affectrum.recipes import for_corpora
+from affectrum.recipes import for_corpora, get_recipe
 
 __all__ = ["MethodPlan", "Strict", "TaskPlan"]
 
@@ -53,6 +53,9 @@ class TaskPlan(Strict):
     calibration_trials, shots : int or list of int, optional
         A list is a learning curve: a plan holds one task for each number. All points are tested on
         what comes after the largest number of trials, unless `test_after` says otherwise.
+    scaling : str, optional
+        A scope; the protocol's default where it is left out, and "none" where the recipe keeps each
+        corpus's own electrodes.
     declared_leaks : list of str
         Checks of the leak audit that may fail; printed beside the score.
     methods : list of str, optional
@@ -136,6 +139,8 @@ class TaskPlan(Strict):
             object.__setattr__(self, "source_recipe", None)
         # A recipe at the electrodes that all corpora of the task have names them from here on.
         object.__setattr__(self, "recipe", for_corpora(self.recipe, self.corpora))
+        if self.scaling is None and _keeps_volts(self.recipe):
+            object.__setattr__(self, "scaling", "none")
         return self
 
     def points(self) -> tuple[TaskPlan, ...]:
@@ -203,6 +208,18 @@ class TaskPlan(Strict):
             name: getattr(self, name) for name in type(self).model_fields if name not in left_out
         }
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _keeps_volts(recipe: str) -> bool:
+    """Whether a recipe leaves each corpus its own electrodes, which no scaler fits in general.
+
+    Nothing is scaled then, also where the shapes of two corpora happen to agree.
+    """
+    try:
+        return get_recipe(recipe).own_electrodes
+    except ConfigError:
+        # A file that is not there is named when windows are prepared.
+        return False
 
 
 class MethodPlan(Strict):
