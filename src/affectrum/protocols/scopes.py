@@ -96,22 +96,7 @@ def _detached(windows: Windows, x: NDArray[np.float32]) -> Windows:
 
     A selection is a view; what is not granted has to be absent, not merely out of sight.
     """
-    whole = x.base
-    if isinstance(whole, np.ndarray) and whole.size > x.size:
-        x = np.array(x)
-    table = windows.table.reset_index(drop=True)
-    table.attrs = {}
-    return Windows(
-        x,
-        table,
-        kind=windows.kind,
-        channels=windows.channels,
-        sfreq=windows.sfreq,
-        bands=windows.bands,
-        recipe=windows.recipe,
-        corpus=windows.corpus,
-        mask=windows.mask,
-    )
+    return detached(windows.with_x(x))
 
 
 def _per(windows: Windows) -> str:
