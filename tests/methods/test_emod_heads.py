@@ -10,7 +10,13 @@ from affectrum.electrodes import EMOD_IDENTITIES
 from affectrum.errors import ConfigError
 from affectrum.methods.emod.backbone import EMODBackbone
 from affectrum.methods.emod.electrode_codes import electrode_places, electrode_rows
-from affectrum.methods.emod.heads import HEADS, AttentionPool, PretrainHead, make_head
+from affectrum.methods.emod.heads import (
+    HEADS,
+    AttentionPool,
+    BatchStandardise,
+    PretrainHead,
+    make_head,
+)
 
 
 def count(module: nn.Module) -> int:
@@ -33,7 +39,7 @@ def test_published_sizes() -> None:
     assert head("faced", 32, 50, 9) == 3_344_266
     assert head("seed", 62, 25, 3) == 99_459
     assert head("pooled", 32, 50, 9) == 9_099
-    assert head("linear", 32, 50, 9) == 128 * 9 + 9
+    assert head("linear", 32, 50, 9) == head("normalised", 32, 50, 9) == 128 * 9 + 9
     with torch.device("meta"):  # 99 million parameters that need no memory here
         assert head("seed-v", 62, 5, 5) == 98_727_093
 
@@ -49,6 +55,61 @@ def test_heads_map_tokens_to_logits(kind: str) -> None:
         assert head(torch.randn(6, 4, 5, 16)).shape == (6, 4)
     doubled = [m.p for m in head.modules() if isinstance(m, nn.Dropout)]
     assert set(doubled) == ({0.5} if kind in ("seed", "seed-v") else {0.25} if doubled else set())
+
+
+def test_standardising_by_batch() -> None:
+    layer = BatchStandardise(2)
+    x = torch.tensor([[3.0, 0.1], [5.0, 0.3], [7.0, 0.2], [9.0, 0.2]])
+    wanted = (x - x.mean(dim=0)) / (x.var(dim=0, correction=0) + layer.eps).sqrt()
+    torch.testing.assert_close(layer(x), wanted)
+    # the running statistics start as the first batch's, not at 0 and 1
+    torch.testing.assert_close(layer.running_mean, x.mean(dim=0))
+    torch.testing.assert_close(layer.running_var, x.var(dim=0))
+    layer(x + 1)
+    torch.testing.assert_close(layer.running_mean, x.mean(dim=0) + 0.2)
+    running = layer.running_mean.clone(), layer.running_var.clone()
+    known = (x[:1] - running[0]) / (running[1] + layer.eps).sqrt()
+    # a rest of one window has no statistics: it takes the running ones and leaves them alone
+    torch.testing.assert_close(layer(x[:1]), known)
+    assert torch.equal(layer.running_mean, running[0])
+    layer.eval()
+    torch.testing.assert_close(layer(x[:1]), known)
+    assert BatchStandardise(2)(x[:1]).isfinite().all()
+
+
+def test_normalised_head_learns_what_a_constant_hides() -> None:
+    """Two classes a hundredth apart on tokens of length ten: 60 steps of 1e-3 tell them apart."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(64) % 2
+    tokens = torch.full((64, 3, 5, 16), 2.5) + 0.002 * torch.randn(
+        64, 3, 5, 16, generator=generator
+    )
+    tokens[y == 1, ..., :4] += 0.01
+    right = {}
+    for kind in ("linear", "normalised"):
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            head = make_head(kind, width=16, n_channels=3, n_tokens=5, n_classes=2, dropout=0.0)
+        optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3)
+        for _ in range(60):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(head(tokens), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        with torch.no_grad():
+            right[kind] = float((head.eval()(tokens).argmax(dim=1) == y).float().mean())
+    assert right["linear"] == 0.5
+    assert right["normalised"] == 1.0
+
+
+def test_means_are_float32_under_mixed_precision() -> None:
+    """In bfloat16 the mean of 2.5 and 0.004 more would be 2.5."""
+    head = make_head("normalised", width=8, n_channels=2, n_tokens=2, n_classes=2, dropout=0.0)
+    tokens = torch.full((4, 2, 2, 8), 2.5, dtype=torch.bfloat16)
+    tokens[1::2, 0, 0] += 0.03125  # the next number of bfloat16 is 2.515625
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mean = next(iter(head.children()))(tokens)
+    assert mean.dtype == torch.float32
+    torch.testing.assert_close(mean[1] - mean[0], torch.full((8,), 0.03125 / 4))
 
 
 def test_unknown_heads_are_told() -> None:

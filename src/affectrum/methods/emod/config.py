@@ -161,9 +161,10 @@ class EMODConfig(MethodConfig):
         description="so many windows, equally from corpora and regions of the plane, teach the "
         "readout of valence and arousal; 0: none",
     )
-    head: Literal["linear", "pooled", "released", "faced", "seed", "seed-v"] = Field(
+    head: Literal["linear", "normalised", "pooled", "released", "faced", "seed", "seed-v"] = Field(
         "linear",
         description="linear: mean over electrodes and tokens, one layer, as the paper says; "
+        "normalised: the same with batch normalisation between, which learns in few steps; "
         "pooled: the released generic head; faced, seed, seed-v: the released ones of these "
         "corpora; released: the one of the target corpus, or pooled",
     )
@@ -273,7 +274,9 @@ _SMALL: dict[str, Any] = {
     "finetune_epochs": 15,
     "finetune_batch": 32,
     "finetune_max_steps": 300,
+    "finetune_dropout": 0.1,
     "backbone_rate": 1e-3,
+    "head": "normalised",
 }
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -1,8 +1,8 @@
 """EMOD's fine-tuning: a head on the backbone, learnt from granted labels.
 
 Batches may hold windows of several corpora with different electrodes, rates and lengths: each goes
-through the network by itself and the batch's gradient is their sum. Neither backbone nor heads
-have batch statistics, so large batches are computed in pieces with the same gradient.
+through the network by itself and the batch's gradient is their sum. Only the head ``normalised``
+has batch statistics; with the others large batches are computed in pieces with the same gradient.
 """
 
 from __future__ import annotations

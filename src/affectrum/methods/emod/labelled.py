@@ -254,7 +254,7 @@ def check_head(kind: str, grants: Sequence[Grant]) -> None:
     ConfigError
         If electrodes or seconds differ and the head minds.
     """
-    if kind in ("linear", "pooled"):
+    if kind in ("linear", "normalised", "pooled"):
         return
     shapes = {
         (
