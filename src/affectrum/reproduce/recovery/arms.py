@@ -117,7 +117,7 @@ def run_arm(cell: RecoveryCell, draw: Draw, tell: Tell | None = None) -> ArmResu
         config,
         n_classes,
         {
-            "kind": "linear",
+            "kind": config.head,
             "n_channels": train.shape[1],
             "n_samples": train.shape[2],
             "sfreq": train.sfreq,
