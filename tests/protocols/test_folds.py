@@ -415,6 +415,23 @@ def test_rest_scaling_leaves_the_first_minute_out_of_the_test(make):
         make_folds(make("SEED"), "loso", scaling="rest")
 
 
+def test_recipes_of_own_electrodes_are_not_scaled(seed):
+    """EMOD takes volts: whether two corpora happen to be alike must not decide about that."""
+    x = 1e-5 * np.random.default_rng(0).standard_normal((len(seed), 3, 8)).astype(np.float32)
+
+    def windows(recipe):
+        return Windows.from_arrays(
+            x, seed.table, sfreq=20.0, channels=("Fz", "Cz", "Pz"), kind="raw", recipe=recipe
+        )
+
+    def train(recipe, **options):
+        return make_folds(windows(recipe), "loso", **options)[0].access.source.windows.to_numpy()
+
+    np.testing.assert_array_equal(train("emod-small"), train("mine", scaling="none"))
+    np.testing.assert_array_equal(train("emod-small", scaling="source"), train("mine"))
+    assert np.abs(train("mine")).max() > 1
+
+
 def test_raw_windows_are_scaled_by_electrode(seed):
     from affectrum.windows import Windows
 

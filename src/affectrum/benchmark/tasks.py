@@ -15,7 +15,7 @@ from affectrum.protocols.catalogue import (
     base_protocol,
     check_options,
 )
-from affectrum.recipes import for_corpora, get_recipe
+from affectrum.recipes import for_corpora, keeps_volts
 
 __all__ = ["MethodPlan", "Strict", "TaskPlan"]
 
@@ -139,7 +139,7 @@ class TaskPlan(Strict):
             object.__setattr__(self, "source_recipe", None)
         # A recipe at the electrodes that all corpora of the task have names them from here on.
         object.__setattr__(self, "recipe", for_corpora(self.recipe, self.corpora))
-        if self.scaling is None and _keeps_volts(self.recipe):
+        if self.scaling is None and keeps_volts(self.recipe):
             object.__setattr__(self, "scaling", "none")
         return self
 
@@ -208,18 +208,6 @@ class TaskPlan(Strict):
             name: getattr(self, name) for name in type(self).model_fields if name not in left_out
         }
         return {name: value for name, value in given.items() if value is not None}
-
-
-def _keeps_volts(recipe: str) -> bool:
-    """Whether a recipe leaves each corpus its own electrodes, which no scaler fits in general.
-
-    Nothing is scaled then, also where the shapes of two corpora happen to agree.
-    """
-    try:
-        return get_recipe(recipe).own_electrodes
-    except ConfigError:
-        # A file that is not there is named when windows are prepared.
-        return False
 
 
 class MethodPlan(Strict):

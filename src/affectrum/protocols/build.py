@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from affectrum.errors import LabelError, ProtocolError, check_option
-from affectrum.protocols.catalogue import (
-    PROTOCOLS,
-    SELECTIONS,
-    TARGET_USES,
-    base_protocol,
-    check_options,
-)
+from affectrum.errors import LabelError, ProtocolError
+from affectrum.protocols.catalogue import base_protocol
 from affectrum.protocols.choosing import choose_corpora, targets_of
 from affectrum.protocols.disjoint import make_disjoint
 from affectrum.protocols.fold import Fold, Scheme, resolve_scheme
@@ -20,9 +14,9 @@ from affectrum.protocols.foldset import FoldSet
 from affectrum.protocols.identity import separate_corpora, trial_codes
 from affectrum.protocols.index import CorpusIndex, check_alike, join_corpora
 from affectrum.protocols.labelling import choose_labels
+from affectrum.protocols.options import FoldOptions, checked, promises, protocol_name
 from affectrum.protocols.plane import TableLike
 from affectrum.protocols.planning import (
-    DEFAULT_SHOTS,
     Plan,
     Task,
     choose_rule,
@@ -33,8 +27,7 @@ from affectrum.protocols.planning import (
     without_validation,
 )
 from affectrum.protocols.rules import Rule
-from affectrum.protocols.scopes import TRANSDUCTIVE, check_scope
-from affectrum.scaling import KINDS
+from affectrum.recipes import keeps_volts
 from affectrum.windows import Windows
 
 __all__ = ["make_folds", "plan_folds"]
@@ -125,7 +118,8 @@ def make_folds(
         Sessions to use. Default: all; the target's first one for "cross-corpus/calibrated",
         whose calibration is the beginning of a session.
     scaling : str, optional
-        A name of `SCALING_SCOPES`. Default: the protocol's; "none" where corpora differ in shape.
+        A name of `SCALING_SCOPES`. Default: the protocol's; "none" where corpora differ in shape or
+        a recipe leaves each its own electrodes.
     scaler : {"standard", "minmax", "robust", "none"}
         Kind of scaler.
     stimulus_disjoint : {"clip", "film", "series"}, optional
@@ -221,7 +215,7 @@ def plan_folds(
         A sequence whose items are built when asked for.
     """
     base = base_protocol(protocol)
-    options = _Options(
+    options = FoldOptions(
         base=base,
         source=[source] if isinstance(source, str) else None if source is None else list(source),
         classes=classes,
@@ -246,8 +240,11 @@ def plan_folds(
         seed=int(seed),
         scaling_given=scaling is not None,
     )
-    options = _checked(options)
+    options = checked(options)
     parts = separate_corpora(windows)
+    if scaling is None and any(keeps_volts(part.recipe) for part in parts):
+        # also where the shapes of two corpora happen to agree
+        options = replace(options, scaling="none")
     targets = targets_of(parts, base, options.source, target)
     if len(targets) > 1 and subjects is not None:
         raise ProtocolError(
@@ -260,86 +257,8 @@ def plan_folds(
     return FoldSet(plans)
 
 
-@dataclass(frozen=True)
-class _Options:
-    """What `plan_folds` was asked for."""
-
-    base: str
-    source: list[str] | None
-    classes: str | Sequence[str] | Scheme
-    source_classes: str | Sequence[str] | Scheme | None
-    source_labels: bool | str
-    va_table: TableLike | None
-    calibration_trials: int | None
-    test_after: int | None
-    target_use: str | None
-    shots: int | None
-    split: str | None
-    labels: str | None
-    labs: Mapping[str, str] | None
-    source_sessions: Sequence[int] | None
-    target_sessions: Sequence[int] | None
-    scaling: str | None
-    scaler: str
-    stimulus_disjoint: str | None
-    stimulus_control: bool
-    selection: str
-    subjects: Sequence[int] | None
-    seed: int
-    scaling_given: bool
-
-
-def _checked(options: _Options) -> _Options:
-    """Refuse options that contradict each other or the protocol, and fill in defaults."""
-    base = options.base
-    info = PROTOCOLS[base]
-    check_option("selection", options.selection, tuple(SELECTIONS), ProtocolError)
-    check_option("scaler", options.scaler, KINDS)
-    if options.target_use is not None:
-        check_option("target_use", options.target_use, tuple(TARGET_USES), ProtocolError)
-    optional = ("calibration_trials", "test_after", "target_use", "shots", "split", "labs")
-    given = [name for name in optional if getattr(options, name) is not None]
-    given += ["source_sessions"] if options.source_sessions is not None else []
-    given += ["source_classes"] if options.source_classes is not None else []
-    given += [] if options.source_labels is True else ["source_labels"]
-    if options.source_labels not in (True, False, "plane"):
-        faults_of_labels = [
-            f"source_labels is {options.source_labels!r}; allowed are True, False and 'plane'"
-        ]
-    else:
-        faults_of_labels = []
-    faults = faults_of_labels + check_options(base, given)
-    if "source_sessions" in given and "source" not in info.options:
-        faults.append("use target_sessions")
-    if info.mode == "zero-shot" and {"source_classes", "source_labels"} & set(given):
-        faults.append(
-            "the classes are learnt from the source alone, which must have labels in them; "
-            "'cross-corpus/calibrated' does transfers between different classes"
-        )
-    if options.stimulus_control and options.stimulus_disjoint is None:
-        faults.append("stimulus_control=True is the control of stimulus_disjoint; set both")
-    if options.shots is not None and options.shots < 1:
-        faults.append(f"shots must be at least 1; received {options.shots}")
-    target_use = options.target_use
-    if info.mode == "unsupervised":
-        target_use = target_use or "others"
-        for name in ("calibration_trials", "test_after"):
-            if name in given and target_use != "calibration":
-                faults.append(
-                    f"{name} has no meaning with target_use={target_use!r}; it belongs to "
-                    "target_use='calibration'"
-                )
-    if faults:
-        raise ProtocolError(f"{base!r}: " + "; ".join(faults) + ".")
-    scope = info.default_scaling if options.scaling is None else options.scaling
-    granted = "calibration_signals" in info.grants or target_use == "calibration"
-    check_scope(scope, options.scaler, calibration=granted)
-    shots = DEFAULT_SHOTS if options.shots is None and base == "few-shot" else options.shots
-    return replace(options, target_use=target_use, scaling=scope, shots=shots)
-
-
 def _plan_target(
-    parts: Sequence[Windows], options: _Options, target: str | None
+    parts: Sequence[Windows], options: FoldOptions, target: str | None
 ) -> list[tuple[Task, Plan]]:
     """Plan the folds of one target."""
     base = options.base
@@ -419,7 +338,7 @@ def _plan_target(
     split = rule.name if isinstance(rule, Rule) else rule
     task = Task(
         base=base,
-        protocol=_name(options, split),
+        protocol=protocol_name(options, split),
         source=source_index,
         target=target_index,
         classes=tuple(scheme.classes),
@@ -438,13 +357,13 @@ def _plan_target(
         shots=options.shots,
         split=split,
         labels=options.labels,
-        promises=_promises(options, rule),
+        promises=promises(options, rule),
         alike=alike,
     )
     return [(task, plan) for plan in plans]
 
 
-def _schemes(options: _Options, parts: Sequence[Windows]) -> tuple[Scheme, Scheme | None]:
+def _schemes(options: FoldOptions, parts: Sequence[Windows]) -> tuple[Scheme, Scheme | None]:
     """Class schemes of the task (the first part is the target), and of the source if its own."""
     scheme = resolve_scheme(options.classes)
     own = None if options.source_classes is None else resolve_scheme(options.source_classes)
@@ -456,7 +375,7 @@ def _schemes(options: _Options, parts: Sequence[Windows]) -> tuple[Scheme, Schem
     return scheme, own
 
 
-def _unscaled(options: _Options, parts: Sequence[Windows]) -> _Options:
+def _unscaled(options: FoldOptions, parts: Sequence[Windows]) -> FoldOptions:
     """Refuse scalers where corpora differ in shape: no scaler fits them all."""
     if options.scaler == "none" or options.scaling == "none" or not options.scaling_given:
         return replace(options, scaling="none")
@@ -469,7 +388,7 @@ def _unscaled(options: _Options, parts: Sequence[Windows]) -> _Options:
 
 
 def _index_sources(
-    parts: Sequence[Windows], scheme: Scheme | None, options: _Options, *, alike: bool
+    parts: Sequence[Windows], scheme: Scheme | None, options: FoldOptions, *, alike: bool
 ) -> CorpusIndex:
     """Join the source corpora; if their labels can't fill the classes, name every one of them."""
     sessions = options.source_sessions
@@ -491,25 +410,3 @@ def _index_sources(
             "These source corpora can't train the classes; leave them out of source, or choose "
             "classes that all can fill:\n" + "\n".join(faults)
         ) from None
-
-
-def _name(options: _Options, split: str | None) -> str:
-    """The protocol's name with everything that changes what is seen or what is tested."""
-    use = {"others": "other subjects", "calibration": "first trials", "test": "transductive"}
-    modifiers = [use[options.target_use]] if options.target_use is not None else []
-    modifiers += [split] if split is not None else []
-    modifiers += [f"{options.labels} labels"] if options.labels is not None else []
-    if options.scaling in TRANSDUCTIVE and options.scaler != "none":
-        modifiers.append("transductive")
-    if options.stimulus_disjoint is not None:
-        control = " control" if options.stimulus_control else ""
-        modifiers.append(f"{options.stimulus_disjoint}-disjoint{control}")
-    inner = ", ".join(dict.fromkeys(modifiers))
-    return f"{options.base} ({inner})" if inner else options.base
-
-
-def _promises(options: _Options, rule: Rule | str | None) -> tuple[str, ...]:
-    """Units that no granted window of the target shares with the test."""
-    if isinstance(rule, Rule) and rule.promises:
-        return rule.promises
-    return ("subjects",) if options.target_use == "others" else ()

@@ -7,7 +7,16 @@ set, reference over that set, filtering, resampling, windows, features, smoothin
 
 from __future__ import annotations
 
-from affectrum.recipes.named import RECIPES, for_corpora, get_recipe, templates
+from affectrum.recipes.named import RECIPES, for_corpora, get_recipe, keeps_volts, templates
 from affectrum.recipes.recipe import COMMON, OWN, Recipe
 
-__all__ = ["COMMON", "OWN", "RECIPES", "Recipe", "for_corpora", "get_recipe", "templates"]
+__all__ = [
+    "COMMON",
+    "OWN",
+    "RECIPES",
+    "Recipe",
+    "for_corpora",
+    "get_recipe",
+    "keeps_volts",
+    "templates",
+]

@@ -13,7 +13,7 @@ from affectrum import catalog
 from affectrum.errors import ConfigError, did_you_mean
 from affectrum.recipes.recipe import COMMON, Recipe
 
-__all__ = ["RECIPES", "for_corpora", "get_recipe", "templates"]
+__all__ = ["RECIPES", "for_corpora", "get_recipe", "keeps_volts", "templates"]
 
 
 class _Recipes(Mapping[str, Recipe]):
@@ -144,3 +144,24 @@ def get_recipe(recipe: str | Path | Recipe) -> Recipe:
         f"There is no recipe {text!r}. Known recipes: {', '.join([*RECIPES, *templates()])}; or "
         f"give a file that ends in .yaml.{did_you_mean(text, [*RECIPES, *templates()])}"
     )
+
+
+def keeps_volts(recipe: str) -> bool:
+    """Whether a recipe leaves each corpus its own electrodes, which no scaler fits in general.
+
+    Windows of such recipes are not scaled unless somebody asks for it, also where the shapes of two
+    corpora happen to agree.
+
+    Parameters
+    ----------
+    recipe : str
+        As `get_recipe` takes it; a name or file that is not there keeps nothing.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return get_recipe(recipe).own_electrodes
+    except ConfigError:
+        return False
