@@ -88,6 +88,7 @@ def get(name: str) -> CorpusFacts:
         raise ConfigError(
             f"Unknown corpus {name!r}. Known corpora are {', '.join(names())}."
             + did_you_mean(str(name), names())
+            + " Other corpora, MDME among them, are read by a mapping (docs/own-data.md)."
         )
     return facts
 

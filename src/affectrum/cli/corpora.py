@@ -106,7 +106,8 @@ def corpora(
             for facts in every
         ],
         right=["subjects", "sessions", "electrodes", "Hz"],
-        caption="One corpus in full: affectrum corpora NAME",
+        caption="One corpus in full: affectrum corpora NAME. Others (MDME, any BIDS data set, a "
+        "folder of recordings beside a table of ratings) are read by a mapping: docs/own-data.md",
     )
 
 
