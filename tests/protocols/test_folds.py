@@ -7,6 +7,7 @@ import pytest
 from affectrum.errors import LabelError, ProtocolError
 from affectrum.protocols import SCALING_SCOPES, make_folds, plan_folds, truth
 from affectrum.protocols.access import LABEL_COLUMNS, STIMULUS_COLUMNS
+from affectrum.recipes import get_recipe
 from affectrum.windows import Windows
 
 
@@ -428,6 +429,9 @@ def test_recipes_of_own_electrodes_are_not_scaled(seed):
         return make_folds(windows(recipe), "loso", **options)[0].access.source.windows.to_numpy()
 
     np.testing.assert_array_equal(train("emod-small"), train("mine", scaling="none"))
+    # windows of the store carry the recipe's digest
+    stored = train(get_recipe("emod-small").digest())
+    np.testing.assert_array_equal(stored, train("mine", scaling="none"))
     np.testing.assert_array_equal(train("emod-small", scaling="source"), train("mine"))
     assert np.abs(train("mine")).max() > 1
 

@@ -412,7 +412,7 @@ class ClassScheme:
             if given is None and scale is None:
                 raise LabelError(
                     f"Class scheme {self.name!r} does not know the rating scale of {corpus!r}; "
-                    f"give the threshold on it: get_scheme({self.name!r}, {name}=...)."
+                    f"give the threshold on it, as in '{self.name}({name}=5)'."
                 )
             low, high = scale or (-math.inf, math.inf)
             edge = (low + high) / 2 if given is None else given

@@ -141,6 +141,11 @@ def planned_windows(
     # What a model learns from: the source's windows where there is a source.
     recipe = get_recipe(task.recipe_of((*task.sources, task.target)[0]))
     if electrodes is not None:
+        if recipe.own_electrodes:
+            raise ConfigError(
+                f"Recipe {recipe.name!r} leaves each corpus its own electrodes, and a model on it "
+                "takes whatever electrodes a recording has: leave --electrodes out."
+            )
         recipe = recipe.replace(
             name=f"{recipe.name}-{len(electrodes)}", electrodes=tuple(electrodes), how="interpolate"
         )

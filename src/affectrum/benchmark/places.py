@@ -28,6 +28,8 @@ class CorpusPlace(BaseModel):
         Which of the vendor's forms to read; "auto" takes the preferred one that is there.
     options : dict or Path
         What the reader has to be told, or a YAML file with it.
+    reader : str, optional
+        For a corpus of one's own: "recordings" or "BIDS". None: the corpus's own reader.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,7 @@ class CorpusPlace(BaseModel):
     folder: Path
     form: str = "auto"
     options: dict[str, Any] | Path = Field(default_factory=dict)
+    reader: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -53,7 +56,7 @@ class CorpusPlace(BaseModel):
         return self.model_copy(update={"folder": base / self.folder, "options": options})
 
     def told(self) -> dict[str, Any]:
-        """Return form and options where they are not the defaults, for a record.
+        """Return form, options and reader where they are not the defaults, for a record.
 
         Of files only the names are kept: folders of a machine are nobody else's business.
 
@@ -71,6 +74,8 @@ class CorpusPlace(BaseModel):
                 else value
                 for name, value in options.items()
             }
+        if self.reader is not None:
+            found["reader"] = self.reader
         return found
 
     def open(self, corpus: str) -> Corpus:
@@ -81,11 +86,20 @@ class CorpusPlace(BaseModel):
         FolderError
             The folder is not usable.
         ConfigError
-            The corpus, the form or an option is unknown.
+            The corpus, the form or an option is unknown, or a mapping calls the corpus otherwise.
         """
         from affectrum.corpora import open_corpus
 
-        return open_corpus(corpus, self.folder, form=self.form, options=self.options or None)
+        opened = open_corpus(
+            self.reader or corpus, self.folder, form=self.form, options=self.options or None
+        )
+        if fold_name(opened.name) != fold_name(corpus):
+            raise ConfigError(
+                f"The entry {corpus!r} holds a corpus that its mapping calls {opened.name!r}. Give "
+                f"both the same name, as in '{opened.name}: {{folder: ..., reader: recordings, "
+                "options: ...}'."
+            )
+        return opened
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -115,8 +129,9 @@ def read_places(path: Path) -> dict[str, CorpusPlace]:
     Parameters
     ----------
     path : Path
-        A YAML file: ``NAME: folder`` or ``NAME: {folder: ..., form: ..., options: ...}`` for each
-        corpus, also below a key ``corpora``. Relative paths start from the file's folder.
+        A YAML file: ``NAME: folder`` or ``NAME: {folder: ..., form: ...}`` with the keys of
+        `CorpusPlace` for each corpus, also below a key ``corpora``. Relative paths start from the
+        file's folder.
 
     Returns
     -------

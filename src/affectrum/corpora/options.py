@@ -137,7 +137,7 @@ def resolve_paths(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 
 def describe_options(kind: type[ReaderOptions]) -> dict[str, str]:
-    """Return each option of a reader with its meaning, from the docstring of its class.
+    """Return each option of a reader with its meaning, from its field or its class's docstring.
 
     Parameters
     ----------
@@ -147,9 +147,10 @@ def describe_options(kind: type[ReaderOptions]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        In the order of the fields; empty text where the docstring has none.
+        In the order of the fields; empty text where neither has one.
     """
     found = dict.fromkeys(kind.model_fields, "")
+    told = {name: field.description or "" for name, field in kind.model_fields.items()}
     names: list[str] = []
     for line in inspect.cleandoc(kind.__doc__ or "").splitlines():
         if line.strip() and not line[0].isspace():
@@ -158,4 +159,4 @@ def describe_options(kind: type[ReaderOptions]) -> dict[str, str]:
             for name in names:
                 if name in found and line.strip():
                     found[name] = f"{found[name]} {line.strip()}".strip()
-    return found
+    return {name: told[name] or text for name, text in found.items()}

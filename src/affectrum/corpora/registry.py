@@ -62,7 +62,8 @@ def reader(name: str) -> type[Corpus]:
     if known is None:
         raise ConfigError(
             f"Unknown corpus {name!r}. Corpora that can be read are "
-            f"{', '.join(names())}.{did_you_mean(str(name), names())}"
+            f"{', '.join(names())}.{did_you_mean(str(name), names())} A corpus of one's own is "
+            "read by 'recordings' or 'BIDS' (in plans and paths files 'reader: recordings')."
         )
     module = importlib.import_module(f"affectrum.corpora.{module_name(known)}")
     found: type[Corpus] = module.READER

@@ -188,8 +188,9 @@ def roles_by_rule(trials: pd.DataFrame, rule: Rule) -> tuple[NDArray[np.int64], 
             f"split={rule.name!r} divides {total} {rule.unit}{where} ({written}); these windows of "
             f"{corpus} have {n}. "
             + (
-                f"It is published for the whole corpus. For a part of it write a rule of your own: "
-                f"'{rule.unit}:.../.../...'."
+                f"It is published for the whole corpus (a reader that leaves some out says so, and "
+                "by which option they are kept: `affectrum check`). For a part of it write a rule "
+                f"of your own: '{rule.unit}:.../.../...'."
                 if rule.exact
                 else "Use smaller numbers."
             )

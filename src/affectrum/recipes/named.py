@@ -155,13 +155,21 @@ def keeps_volts(recipe: str) -> bool:
     Parameters
     ----------
     recipe : str
-        As `get_recipe` takes it; a name or file that is not there keeps nothing.
+        As `get_recipe` takes it, or the digest of a named recipe, which windows of the store
+        carry. Of anything else nothing is known, and the answer is no.
 
     Returns
     -------
     bool
     """
+    if recipe in _digests_that_keep_volts():
+        return True
     try:
         return get_recipe(recipe).own_electrodes
     except ConfigError:
         return False
+
+
+@functools.cache
+def _digests_that_keep_volts() -> frozenset[str]:
+    return frozenset(known.digest() for known in RECIPES.values() if known.own_electrodes)
