@@ -25,9 +25,9 @@ from affectrum.reproduce.recovery import (
     wrong_places,
 )
 from affectrum.reproduce.recovery import run as running
-from affectrum.reproduce.recovery.arms import ArmResult, config_of, plane_of
+from affectrum.reproduce.recovery.arms import ArmResult, plane_of
 from affectrum.reproduce.recovery.data import linear_accuracy, source_words
-from affectrum.reproduce.recovery.diagnosis import soft_bounds
+from affectrum.reproduce.recovery.diagnosis import drawn_words, soft_bounds
 from affectrum.reproduce.recovery.page import finding, state
 from affectrum.reproduce.recovery.plan import make_plan
 from affectrum.reproduce.recovery.results import Recovery, mean_test
@@ -107,7 +107,7 @@ def test_arms_differ_in_pretraining_only(draws) -> None:
     va, configs = {}, {}
     for arm in ARMS:
         cell = RecoveryCell(plan, 0.0, 0, arm)
-        va[arm], configs[arm] = plane_of(cell, part, words), config_of(cell).model_dump()
+        va[arm], configs[arm] = plane_of(cell, part, words), cell.config.model_dump()
     assert np.isnan(va["scratch"]).all()
     assert np.isnan(va["instance"]).all()
     by_word = pd.DataFrame(va["right"]).groupby(part.table["emotion"].to_numpy()).nunique()
@@ -170,6 +170,14 @@ def test_digests_follow_what_changes_numbers() -> None:
     assert digest("right") != digest("right", table="emod")
     assert digest("right") == digest("right", narrow_distance=1.0)
     assert digest("narrow") != digest("narrow", narrow_distance=1.0)
+    # defaults of the network are part of it, and what an arm does not use is not
+    plain = plan.network
+    assert digest("right") == digest("right", network={**plain, "temperature": 0.07})
+    assert digest("right") != digest("right", network={**plain, "temperature": 0.1})
+    assert digest("scratch") == digest("scratch", network={**plain, "temperature": 0.1})
+    assert digest("scratch") != digest("scratch", network={**plain, "label_smoothing": 0.0})
+    assert digest("right") != digest("right", batches="words")
+    assert digest("scratch") == digest("scratch", batches="words")
 
 
 @pytest.mark.parametrize(
@@ -255,6 +263,51 @@ def test_resumes_after_a_kill(tmp_path: Path, monkeypatch, cached_draws) -> None
     assert run_recovery(plan, tmp_path / "a") == []
 
 
+def test_a_folder_keeps_its_study(tmp_path: Path, monkeypatch, cached_draws) -> None:
+    """Fewer levels or arms would be fewer tests, and the same p would suddenly be enough."""
+    monkeypatch.setattr(running, "draw_corpora", cached_draws)
+    _planted(monkeypatch, lambda level: 0.0)
+    run_recovery(_plan(), tmp_path, max_cells=3)
+    other = _plan().model_copy(update={"levels": (0.0,), "table": "emod"})
+    with pytest.raises(ConfigError, match="other levels, table"):
+        run_recovery(other, tmp_path)
+    assert len(load_recovery(tmp_path).cells) == 3
+    run_recovery(other, tmp_path, max_cells=0, replan=True)
+    assert load_recovery(tmp_path).plan == other
+
+
+def test_interim_results_support_nothing(tmp_path: Path, monkeypatch, cached_draws) -> None:
+    monkeypatch.setattr(running, "draw_corpora", cached_draws)
+    _planted(monkeypatch, lambda level: 0.45)
+    plan = _plan().model_copy(update={"levels": (1.0,), "arms": ("scratch", "right")})
+    run_recovery(plan, tmp_path)
+    done = load_recovery(tmp_path)
+    more = plan.model_copy(update={"seeds": (0, 1, 2, 3)})
+    run_recovery(more, tmp_path, max_cells=0, replan=True)
+    interim = load_recovery(tmp_path)
+    assert done.gains()["supported"].tolist() == [True]
+    assert interim.gains()["supported"].tolist() == [False]
+    assert interim.gains()["p_holm"].tolist() == done.gains()["p_holm"].tolist()
+    assert "is interim" in state(interim)
+
+
+def test_words_that_are_drawn() -> None:
+    """FACED's places fill three regions, and one of them is neutral's alone."""
+    plan = make_plan()
+    right, wrong = drawn_words(plan, "right"), drawn_words(plan, "wrong")
+    # regions 1, 3, 4 of nine: the turns of 5, 6, 7, 8, 0 and 1 fall to region 1
+    assert right["neutral"] == pytest.approx(6 / 9, abs=0.02)
+    assert wrong["neutral"] < 0.1
+    assert "surprise" not in right
+    assert "surprise" in drawn_words(plan, "instance")
+    alike = plan.model_copy(update={"batches": "words"})
+    shares = drawn_words(alike, "right")
+    assert shares == drawn_words(alike, "wrong") == drawn_words(alike, "instance")
+    assert set(shares) == set(right)
+    assert max(shares.values()) < 0.35
+    assert sum(shares.values()) == pytest.approx(1)
+
+
 def test_finds_a_planted_gain_and_no_other(tmp_path: Path, monkeypatch, cached_draws) -> None:
     monkeypatch.setattr(running, "draw_corpora", cached_draws)
     _planted(monkeypatch, lambda level: 0.45 if level == 1.0 else 0.0)
@@ -307,11 +360,13 @@ def test_a_sure_loss_is_told_as_one() -> None:
         found = SimpleNamespace(gains=lambda _: rows, shape=lambda _: pd.DataFrame())
         return finding(found)[0]
 
-    assert "supported at effect 4 of 3 tested; the opposite is supported at effect 1;" in said(
-        gains
+    assert (
+        "supported at effect 4, of the 3 levels tested; the opposite is supported at effect 1;"
+        in said(gains)
     )
-    assert "supported at no level of 2 tested; the opposite is supported at effect 1;" in said(
-        gains[:2]
+    assert (
+        "supported at none of the 2 levels tested; the opposite is supported at effect 1;"
+        in said(gains[:2])
     )
     assert "opposite" not in said(gains[[True, False, True]])
 

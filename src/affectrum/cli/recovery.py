@@ -18,14 +18,16 @@ def recovery(
     cells: int | None = None,
     workers: int = 1,
     quick: bool = False,
+    replan: bool = False,
     quiet: bool = False,
 ) -> int:
     """What EMOD's pre-training gains on simulated corpora, as the planted effect grows.
 
     Five levels of the effect, four arms (scratch, instance, right and wrong table of valence and
     arousal), five replicates; the score is that of a corpus which pre-training never saw. Hours on
-    two cores: stop it at any moment, the same command goes on; several may work on one folder. The
-    page is written anew each time. Simulated data proves software, not science.
+    two cores: stop it at any moment, the same command goes on; several may work on one folder. A
+    folder keeps its study: without levels, seeds, arms and quick it goes on. The page is written
+    anew each time. Simulated data proves software, not science.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def recovery(
         Processes, each with one thread.
     quick
         A tiny study, to see that everything runs; its numbers mean nothing.
+    replan
+        Change the study that the folder holds; finished cells that fit are kept.
     quiet
         No progress display.
     """
@@ -50,16 +54,22 @@ def recovery(
     from affectrum.reproduce.recovery.page import state, write_recovery
     from affectrum.reproduce.recovery.plan import make_plan
     from affectrum.reproduce.recovery.results import load_recovery
-    from affectrum.reproduce.recovery.run import run_recovery
+    from affectrum.reproduce.recovery.run import PLAN_FILE, read_plan, run_recovery
 
-    plan = make_plan(
-        quick=quick,
-        levels=levels,
-        seeds=None if seeds is None else range(seeds),
-        arms=arms,
-    )
+    given = quick or any(value is not None for value in (levels, seeds, arms))
+    if not given and (out / PLAN_FILE).is_file():
+        plan = read_plan(out)
+    else:
+        plan = make_plan(
+            quick=quick,
+            levels=levels,
+            seeds=None if seeds is None else range(seeds),
+            arms=arms,
+        )
     with progress("recovery", quiet=quiet) as advance:
-        missing = run_recovery(plan, out, workers=workers, max_cells=cells, progress=advance)
+        missing = run_recovery(
+            plan, out, workers=workers, max_cells=cells, replan=replan, progress=advance
+        )
     found = load_recovery(out)
     console = make_console()
     if not found.cells:

@@ -12,7 +12,11 @@ from pydantic import Field, model_validator
 
 from affectrum.methods.base import MethodConfig
 
-__all__ = ["BACKBONE_FIELDS", "PRESETS", "PRETRAIN_FIELDS", "EMODConfig"]
+__all__ = ["BACKBONE_FIELDS", "PRESETS", "PRETRAIN_FIELDS", "PRETRAIN_VERSION", "EMODConfig"]
+
+# Changes when pre-training computes otherwise, so that stored weights of older code are not taken
+# for new ones.
+PRETRAIN_VERSION = 1
 
 
 class EMODConfig(MethodConfig):

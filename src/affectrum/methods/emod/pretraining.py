@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from affectrum.affect import emod_regions
 from affectrum.errors import AccessError, ConfigError
 from affectrum.methods.base import Pretrained, Progress, derive_seed
-from affectrum.methods.emod.config import PRETRAIN_FIELDS, EMODConfig
+from affectrum.methods.emod.config import PRETRAIN_FIELDS, PRETRAIN_VERSION, EMODConfig
 from affectrum.methods.emod.heads import PretrainHead
 from affectrum.methods.emod.networks import build_backbone, module_arrays, seeded
 from affectrum.methods.emod.pretraining_loop import PretrainNetwork, run_pretraining
@@ -38,9 +38,6 @@ __all__ = [
     "pretrain_parts",
     "with_run_seed",
 ]
-
-# Changes when the computation changes, so that stored weights of older code are not taken for new
-_VERSION = 1
 
 Part = tuple["Windows", "NDArray[np.floating[Any]]"]
 """One corpus: raw windows (volts), and valence and arousal of each on -1..1, shape (n, 2)."""
@@ -165,7 +162,7 @@ def _digest(seen: Sequence[tuple[str, NDArray[np.floating[Any]]]], config: EMODC
     values = config.model_dump(mode="json")
     content = {
         "method": "emod",
-        "version": _VERSION,
+        "version": PRETRAIN_VERSION,
         "seen": [
             [windows, hashlib.sha256(np.asarray(va, dtype="<f8").tobytes()).hexdigest()]
             for windows, va in seen
@@ -294,6 +291,7 @@ def pretrain_parts(
     progress: Progress | None = None,
     log: Log | None = None,
     log_every: int | None = None,
+    sampler: CorpusSampler | None = None,
 ) -> Pretrained:
     """Pre-train on corpora as they are, without a protocol.
 
@@ -317,6 +315,9 @@ def pretrain_parts(
         Called as ``log(step, values)``, see `affectrum.training.tracking`.
     log_every : int or None
         Steps between two entries of the learning curve; None: such that there are about 500.
+    sampler : CorpusSampler, optional
+        Which windows each batch holds; None: as `make_pretrain_sampler` draws them. A given one
+        should have its part in `fingerprint`.
 
     Returns
     -------
@@ -339,7 +340,7 @@ def pretrain_parts(
     if place.world_size > 1:
         normalise_globally(network.head)
     two_views = config.objective == "instance"
-    sampler = make_pretrain_sampler(parts, config)
+    sampler = sampler or make_pretrain_sampler(parts, config)
     stream = WindowStream(
         [windows for windows, _ in parts],
         [va for _, va in parts],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectrum.methods.base import derive_seed
-from affectrum.methods.emod.config import EMODConfig
 from affectrum.reproduce.recovery.data import Draw, arm_places
-from affectrum.reproduce.recovery.plan import SCRATCH, RecoveryCell
+from affectrum.reproduce.recovery.plan import SCRATCH, RecoveryCell, RecoveryPlan
 
 if TYPE_CHECKING:
     from affectrum.methods.base import Pretrained
+    from affectrum.methods.emod.config import EMODConfig
+    from affectrum.methods.emod.sampling import CorpusSampler
     from affectrum.windows import Windows
 
-__all__ = ["ArmResult", "config_of", "plane_of", "run_arm"]
+__all__ = ["ArmResult", "plane_of", "run_arm", "word_sampler"]
 
 Tell = Callable[[str, int, int], None]
 
@@ -39,26 +40,6 @@ class ArmResult:
 
     scores: dict[str, NDArray[np.float64]]
     meta: dict[str, Any]
-
-
-def config_of(cell: RecoveryCell) -> EMODConfig:
-    """Return EMOD's parameters for a cell: the arms differ in pre-training only."""
-    plan = cell.plan
-    return EMODConfig.model_validate(
-        {
-            "device": "cpu",
-            "per_region": 1,
-            "pretrain_epochs": plan.pretrain_epochs,
-            "pretrain_steps": plan.pretrain_steps,
-            "finetune_epochs": plan.finetune_epochs,
-            "finetune_batch": plan.finetune_batch,
-            **plan.network,
-            **({"max_distance": plan.narrow_distance} if cell.arm == "narrow" else {}),
-            "objective": "instance" if cell.arm == "instance" else "soft-va",
-            "pretraining": cell.arm != SCRATCH,
-            "seed": derive_seed(0, "recovery", cell.seed),
-        }
-    )
 
 
 def plane_of(cell: RecoveryCell, windows: Windows, words: set[str]) -> NDArray[np.float64]:
@@ -106,7 +87,7 @@ def run_arm(cell: RecoveryCell, draw: Draw, tell: Tell | None = None) -> ArmResu
     from affectrum.methods.emod.networks import seeded
     from affectrum.methods.emod.readout import LinearProbe
 
-    config = config_of(cell)
+    config = cell.config
     start = time.monotonic()
     pretrained = _pretrain(cell, config, draw, tell)
     middle = time.monotonic()
@@ -159,4 +140,43 @@ def _pretrain(
 
     words = {str(word) for part in draw.sources for word in part.table["emotion"].unique()}
     parts = [(part, plane_of(cell, part, words)) for part in draw.sources]
-    return pretrain_parts(parts, config, fingerprint=cell.digest, progress=tell, log_every=5)
+    sampler = None
+    if cell.plan.batches == "words":
+        each = [[str(word) for word in part.table["emotion"]] for part in draw.sources]
+        sampler = word_sampler(cell.plan, each, config)
+    return pretrain_parts(
+        parts,
+        config,
+        fingerprint=cell.digest,
+        progress=tell,
+        log_every=5,
+        sampler=sampler,
+    )
+
+
+def word_sampler(
+    plan: RecoveryPlan, words: Sequence[Sequence[str]], config: EMODConfig
+) -> CorpusSampler:
+    """Return the batches of ``batches="words"``, which no arm's places change.
+
+    Parameters
+    ----------
+    plan : RecoveryPlan
+        The study.
+    words : sequence of sequence of str
+        The emotion word of each window of each pre-training corpus.
+    config : EMODConfig
+        Its seed and windows per turn.
+
+    Returns
+    -------
+    CorpusSampler
+        Words with a right place, in turn, from each corpus that has them.
+    """
+    from affectrum.methods.emod.sampling import N_REGIONS, RegionSampler
+
+    placed = arm_places(plan, "right", ())
+    known = sorted({word for part in words for word in part} & set(placed))
+    turn = {word: k % N_REGIONS for k, word in enumerate(known)}
+    turns = [np.array([turn.get(word, -1) for word in part]) for part in words]
+    return RegionSampler(turns, config.per_region, derive_seed(config.seed, "batches"))

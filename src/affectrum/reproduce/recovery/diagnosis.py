@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affectrum.affect import emod_regions, plane_to_emod
-from affectrum.reproduce.recovery.arms import config_of
+from affectrum.reproduce.recovery.arms import word_sampler
 from affectrum.reproduce.recovery.data import arm_places, source_words
 from affectrum.reproduce.recovery.plan import SCRATCH, RecoveryCell, RecoveryPlan
 
 if TYPE_CHECKING:
     from affectrum.reproduce.recovery.results import Recovery
 
-__all__ = ["loss_bounds", "pretraining_losses", "soft_bounds"]
+__all__ = ["drawn_words", "loss_bounds", "pretraining_losses", "soft_bounds"]
 
 _BATCHES = 50
 _LAST = 5  # entries of the learning curve that its end is the mean of
@@ -65,29 +66,79 @@ def loss_bounds(plan: RecoveryPlan, arm: str) -> tuple[float, float]:
     blind, floor : float
         See `soft_bounds`; means over batches as they are drawn. For views: ln(2 n - 1) and 0.
     """
-    cell = RecoveryCell(plan, 0.0, plan.seeds[0], arm)
-    config = config_of(cell)
+    config = RecoveryCell(plan, 0.0, plan.seeds[0], arm).config
     n = 9 * config.per_region * len(plan.sources)
     if arm == "instance":
         return float(np.log(2 * n - 1)), 0.0
-    from affectrum.methods.emod.sampling import RegionSampler
-
     words = source_words(plan)
-    places = arm_places(plan, arm, {word for part in words for word in part})
-    missing = (np.nan, np.nan)
-    va = [np.array([places.get(word, missing) for word in part]) for part in words]
-    sampler = RegionSampler(
-        [emod_regions(part) for part in va], config.per_region, 0, order=config.region_order
-    )
+    va = _places(plan, arm, words)
     bounds = [
         soft_bounds(
-            np.concatenate([part[rows] for part, rows in zip(va, sampler.batch(k), strict=True)]),
+            np.concatenate([part[rows] for part, rows in zip(va, batch, strict=True)]),
             config.max_distance,
         )
-        for k in range(_BATCHES)
+        for batch in _batches(plan, arm, words)
     ]
     blind, floor = np.mean(bounds, axis=0)
     return float(blind), float(floor)
+
+
+def drawn_words(plan: RecoveryPlan, arm: str) -> dict[str, float]:
+    """Say which words an arm's pre-training sees, and how often.
+
+    Parameters
+    ----------
+    plan : RecoveryPlan
+        The study.
+    arm : str
+        One of `ARMS`, but not the one from scratch.
+
+    Returns
+    -------
+    dict of str to float
+        Share of the windows drawn, the largest first.
+
+    Notes
+    -----
+    The method draws regions of the plane in turn. Where a table leaves most of them empty, their
+    turns fall to the next filled one, so that an arm's table decides what it sees.
+    """
+    words = source_words(plan)
+    seen = np.concatenate(
+        [
+            np.asarray(part, dtype=object)[rows]
+            for batch in _batches(plan, arm, words)
+            for part, rows in zip(words, batch, strict=True)
+        ]
+    )
+    shares = pd.Series(seen).value_counts(normalize=True)
+    return {str(word): float(share) for word, share in shares.items()}
+
+
+def _places(
+    plan: RecoveryPlan, arm: str, words: Sequence[Sequence[str]]
+) -> list[NDArray[np.float64]]:
+    places = arm_places(plan, arm, {word for part in words for word in part})
+    missing = (np.nan, np.nan)
+    return [np.array([places.get(word, missing) for word in part]) for part in words]
+
+
+def _batches(
+    plan: RecoveryPlan, arm: str, words: Sequence[Sequence[str]]
+) -> Iterator[list[NDArray[np.int64]]]:
+    """Draw batches as the arm's pre-training does; the signals are not needed."""
+    from affectrum.methods.emod.sampling import RegionSampler
+
+    config = RecoveryCell(plan, 0.0, plan.seeds[0], arm).config
+    if plan.batches == "words":
+        sampler = word_sampler(plan, words, config)
+    elif arm == "instance":
+        sampler = RegionSampler([np.zeros(len(part), int) for part in words], config.per_region, 0)
+    else:
+        regions = [emod_regions(part) for part in _places(plan, arm, words)]
+        sampler = RegionSampler(regions, config.per_region, 0, order=config.region_order)
+    for k in range(_BATCHES):
+        yield sampler.batch(k)
 
 
 def pretraining_losses(found: Recovery) -> pd.DataFrame:

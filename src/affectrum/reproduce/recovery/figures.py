@@ -80,7 +80,7 @@ def recovery_curves(
                 "difference",
                 colours[second],
                 f"over {LABELS[second]}",
-                filled=rows["supported"].tolist(),
+                filled=(rows["supported"] & (rows["difference"] > 0)).tolist(),
             )
         ax.axhline(0, color=INK, lw=0.8)
         ax.set_ylabel("gain, points")

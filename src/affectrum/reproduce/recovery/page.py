@@ -14,9 +14,9 @@ from affectrum.errors import StoreError
 from affectrum.report.blocks import Cell, Row, Section, figure, listing, table, text
 from affectrum.report.page import render_page
 from affectrum.report.page import write_page as put_page
-from affectrum.reproduce.recovery.diagnosis import pretraining_losses
+from affectrum.reproduce.recovery.diagnosis import drawn_words, pretraining_losses
 from affectrum.reproduce.recovery.figures import LABELS, recovery_curves
-from affectrum.reproduce.recovery.plan import ARMS
+from affectrum.reproduce.recovery.plan import ARMS, SCRATCH
 from affectrum.reproduce.recovery.results import READOUTS, Recovery
 
 __all__ = ["finding", "recovery_markdown", "state", "write_recovery"]
@@ -38,8 +38,8 @@ def state(found: Recovery) -> str:
     if not found.missing:
         return f"All {total} cells are finished."
     return (
-        f"{done} of {total} cells are finished. What follows rests on these; levels without two "
-        "replicates have no test."
+        f"{done} of {total} cells are finished. What follows rests on these and is interim; levels "
+        "without two replicates have no test."
     )
 
 
@@ -74,17 +74,19 @@ def finding(found: Recovery, readout: str = "finetuned") -> list[str]:
             ", ".join(f"{level:g}" for level in sure["level"][sign * sure["difference"] > 0])
             for sign in (1, -1)
         )
-        verdict = f"supported at effect {gain}" if gain else "supported at no level"
+        n_tested = "the one level" if len(tested) == 1 else f"the {len(tested)} levels"
+        verdict = f"supported at effect {gain}, of" if gain else "supported at none of"
         opposite = f"; the opposite is supported at effect {loss}" if loss else ""
         said.append(
-            f"{name}: {verdict} of {len(tested)} tested{opposite}; largest difference "
+            f"{name}: {verdict} {n_tested} tested{opposite}; largest difference "
             f"{100 * largest['difference']:+.1f} points at effect {largest['level']:g} (95 % "
             f"interval {100 * largest['low']:+.1f} to {100 * largest['high']:+.1f})."
         )
     for _, row in found.shape(readout).iterrows():
         name = f"{LABELS[row['first']]}, over {LABELS[row['second']]}"
         interval = (
-            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}, p {row['p_value']:.3f}"
+            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}, p {row['p_value']:.3f}, "
+            "uncorrected"
             if np.isfinite(row["p_value"])
             else "not tested"
         )
@@ -138,6 +140,7 @@ def write_recovery(found: Recovery, out: str | os.PathLike[str]) -> Path:
     learnt = Section("learnt", "What pre-training learnt", "Learnt")
     learnt.blocks.append(text(_LEARNT, note=True))
     learnt.blocks.append(_block(_loss_rows(found), _LOSS_HEAD))
+    learnt.blocks.append(listing(_drawn(found)))
     sections.append(learnt)
     setting = Section("setting", "What was run", "Setting")
     setting.blocks.append(listing(_setting(found)))
@@ -166,7 +169,7 @@ def recovery_markdown(found: Recovery) -> str:
     str
         Markdown, ending in a newline.
     """
-    lines = [f"**Simulated.** {state(found)} {_machine(found)}.", ""]
+    lines = [f"**Simulated.** {state(found)} {_machine(found)}.", "", _WORDS, ""]
     for readout, meaning in READOUTS.items():
         lines += [f"### {meaning[0].upper()}{meaning[1:]}", ""]
         lines += [f"* {sentence}" for sentence in finding(found, readout)]
@@ -174,6 +177,7 @@ def recovery_markdown(found: Recovery) -> str:
         lines += [*_markdown(_gain_rows(found, readout), _GAIN_HEAD), ""]
     lines += ["### What pre-training learnt", "", _LEARNT, ""]
     lines += _markdown(_loss_rows(found), _LOSS_HEAD)
+    lines += ["", *(f"* {sentence}" for sentence in _drawn(found))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -201,11 +205,29 @@ _LOSS_HEAD = (
     "#share of the way",
     "#seeds",
 )
+_WORDS = (
+    "V-A: valence-arousal. Seeds are replicates. p people: people and clips drawn anew; p seeds: t "
+    "test over replicates; detectable: the smallest true difference that so many replicates find "
+    "in four of five repetitions. With one replicate an interval is of people and clips only, so "
+    "it looks narrower than it is. Under the frozen backbone, from scratch is a network of random "
+    "weights."
+)
 _LEARNT = (
     "Loss of pre-training in nats. All alike: its value where every window looks the same. Floor: "
     "what no representation can go below, the entropy of the soft weights; the nearer both are, "
     "the less the loss can teach."
 )
+
+
+def _drawn(found: Recovery) -> list[str]:
+    """Say which words each arm's batches hold; where arms differ, so do their gains."""
+    said = []
+    for arm in found.plan.arms:
+        if arm != SCRATCH:
+            shares = drawn_words(found.plan, arm)
+            listed = ", ".join(f"{word} {100 * share:.0f} %" for word, share in shares.items())
+            said.append(f"Drawn for {LABELS[arm]}: {listed}.")
+    return said
 
 
 def _loss_rows(found: Recovery) -> list[list[str]]:
@@ -240,7 +262,13 @@ def _gain_rows(found: Recovery, readout: str) -> list[list[str]]:
         [
             f"{row['level']:g}",
             f"{LABELS[row['first']]} − {LABELS[row['second']]}"
-            + (", supported" if row["supported"] else ""),
+            + (
+                ""
+                if not row["supported"]
+                else ", supported"
+                if row["difference"] > 0
+                else ", the opposite supported"
+            ),
             f"{100 * row['difference']:+.1f}",
             _interval(row, sign=True),
             *(_p_value(row[name]) for name in ("p_people", "p_seeds", "p_holm")),
@@ -281,7 +309,7 @@ def _caption(found: Recovery, readout: str) -> str:
         f"{READOUTS[readout].capitalize()}. Left: score on {found.plan.target}'s twin, which "
         "pre-training never saw; small dots: replicates; dashed: chance. Right: what the right "
         "table gains. Bars: 95 % intervals, the wider one of other people and clips, and of other "
-        "replicates. Filled: supported after Holm's correction over all levels and claims."
+        "replicates. Filled: a gain supported after Holm's correction over all levels and claims."
     )
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from affectrum import affect
 from affectrum.benchmark.files import digest_of
 from affectrum.errors import ConfigError
+from affectrum.methods.base import derive_seed
+from affectrum.twins.seeds import GENERATOR_VERSION
 from affectrum.twins.settings import TwinSettings
+
+if TYPE_CHECKING:
+    from affectrum.methods.emod.config import EMODConfig
 
 __all__ = ["ARMS", "SCRATCH", "RecoveryCell", "RecoveryPlan", "make_plan"]
 
@@ -42,13 +48,14 @@ _NETWORK = {
     "backbone_rate": 3e-3,
 }
 # What a cell's result does not follow from, but for the part that its arm takes.
-_OF_ARMS = {"levels", "seeds", "arms", "table", "other_table", "narrow_distance"}
+_OF_ARMS = {"levels", "seeds", "arms", "table", "other_table", "narrow_distance", "network"}
 _OF_PRETRAINING = (
     "sources",
     "source_subjects",
     "source_trials",
     "pretrain_epochs",
     "pretrain_steps",
+    "batches",
 )
 
 
@@ -91,6 +98,11 @@ class RecoveryPlan(BaseModel):
     passband: tuple[float, float] = Field((0.3, 49.0), description="Hz")
     dials: dict[str, Any] = Field(default_factory=lambda: dict(_DIALS), description="TwinSettings")
 
+    batches: Literal["own", "words"] = Field(
+        "own",
+        description="own: drawn by regions of the arm's own places, as the method does; words: the "
+        "same windows for all arms, words with a right place in turn",
+    )
     pretrain_epochs: int = Field(10, ge=1, description="the learning rate falls with each")
     pretrain_steps: int = Field(20, ge=1, description="per epoch; each takes 9 windows per source")
     network: dict[str, Any] = Field(
@@ -159,26 +171,80 @@ class RecoveryCell:
     arm: str
 
     @property
+    def config(self) -> EMODConfig:
+        """EMOD's parameters: the arms differ in pre-training only."""
+        from affectrum.methods.emod.config import EMODConfig
+
+        plan = self.plan
+        return EMODConfig.model_validate(
+            {
+                "device": "cpu",
+                "per_region": 1,
+                "pretrain_epochs": plan.pretrain_epochs,
+                "pretrain_steps": plan.pretrain_steps,
+                "finetune_epochs": plan.finetune_epochs,
+                "finetune_batch": plan.finetune_batch,
+                **plan.network,
+                **({"max_distance": plan.narrow_distance} if self.arm == "narrow" else {}),
+                "objective": "instance" if self.arm == "instance" else "soft-va",
+                "pretraining": self.arm != SCRATCH,
+                "seed": derive_seed(0, "recovery", self.seed),
+            }
+        )
+
+    @property
+    def table(self) -> str:
+        """Name of the table of places that the arm is pre-trained with; "" for none."""
+        if self.arm in (SCRATCH, "instance"):
+            return ""
+        return self.plan.other_table if self.arm == "other" else self.plan.table
+
+    @property
     def digest(self) -> str:
-        """Name of its result: changes with whatever changes its numbers, and with nothing else."""
+        """Name of its result: changes with whatever changes its numbers, and with nothing else.
+
+        Every parameter of the network enters, given or by default, the places of all words, and
+        the versions of the generator and of pre-training.
+        """
+        from affectrum.methods.emod.config import (
+            BACKBONE_FIELDS,
+            PRETRAIN_FIELDS,
+            PRETRAIN_VERSION,
+        )
+
         shared = self.plan.model_dump(mode="json", exclude=_OF_ARMS)
-        own = {
-            "right": self.plan.table,
-            "wrong": self.plan.table,
-            "narrow": f"{self.plan.table}, {self.plan.narrow_distance:g}",
-            "other": self.plan.other_table,
-        }.get(self.arm, "")
+        config = self.config.model_dump(mode="json", exclude={"device", "checkpointing"})
+        versions = [GENERATOR_VERSION]
         if self.arm == SCRATCH:
             # Nothing of the pre-training touches it.
             for name in _OF_PRETRAINING:
                 shared.pop(name)
-        settings = self.plan.settings(self.level).digest()
+            for name in set(PRETRAIN_FIELDS) - {*BACKBONE_FIELDS, "precision", "seed"}:
+                config.pop(name, None)
+        else:
+            versions.append(PRETRAIN_VERSION)
+        tables = [self.table]
+        if self.arm == "instance" and self.plan.batches == "words":
+            tables = [self.plan.table]
         return digest_of(
-            {"plan": shared, "twin": settings, "table": own, "seed": self.seed, "arm": self.arm}
+            {
+                "plan": shared,
+                "network": config,
+                "twin": self.plan.settings(self.level).digest(),
+                "places": [_places(name) for name in tables],
+                "versions": versions,
+                "seed": self.seed,
+                "arm": self.arm,
+            }
         )
 
     def __str__(self) -> str:
         return f"effect {self.level:g}, seed {self.seed}, {self.arm}"
+
+
+def _places(table: str) -> dict[str, tuple[float, float]]:
+    entries = affect.get_table(table).entries if table else {}
+    return {word: (point.valence, point.arousal) for word, point in sorted(entries.items())}
 
 
 # Seconds instead of hours; the numbers mean nothing.

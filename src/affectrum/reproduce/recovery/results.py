@@ -150,9 +150,10 @@ class Recovery:
             95 % interval), `p_people` (people and clips as crossed random factors, as in
             `compare_predictions`), `p_seeds` (t test over replicates), `p_value` (the larger),
             `p_holm` (planned claims of all levels corrected together, finished or not, other pairs
-            by themselves),
-            `supported`, `detectable` (smallest true difference that this many replicates find in
-            four of five repetitions, at the first step of Holm), `seed_sd`, `n_seeds`, `claim`.
+            by themselves), `supported` (`p_holm` below 0.05 with all replicates of the plan; before
+            that results are interim), `detectable` (smallest true difference that this many
+            replicates find in four of five repetitions, at the first step of Holm), `seed_sd`,
+            `n_seeds`, `claim`.
 
         Notes
         -----
@@ -194,7 +195,9 @@ class Recovery:
                     table.loc[mine, "seed_sd"], table.loc[mine, "n_seeds"], strict=True
                 )
             ]
-        table["supported"] = table["p_holm"] < 0.05
+        # Looking again after every cell would find something by and by.
+        finished = table["n_seeds"] == len(self.plan.seeds)
+        table["supported"] = (table["p_holm"] < 0.05) & finished
         return table
 
     def _gain(

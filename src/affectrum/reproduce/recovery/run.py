@@ -43,6 +43,7 @@ def run_recovery(
     *,
     workers: int = 1,
     max_cells: int | None = None,
+    replan: bool = False,
     progress: Show | None = None,
 ) -> list[RecoveryCell]:
     """Compute the cells that are not there yet.
@@ -58,6 +59,8 @@ def run_recovery(
         Processes, each with one thread.
     max_cells : int, optional
         Stop after so many (with several workers, each after so many).
+    replan : bool
+        Put this plan in the place of another one that the folder holds.
     progress : callable, optional
         Called as ``progress(done, total, what)``; counts are of cells.
 
@@ -70,7 +73,8 @@ def run_recovery(
     Raises
     ------
     ConfigError
-        If numbers are not allowed.
+        If numbers are not allowed, or the folder holds another plan: with other levels or arms the
+        same results would be corrected for another number of tests.
     StoreError
         If the folder can't be written.
     """
@@ -79,6 +83,8 @@ def run_recovery(
             f"Expected workers >= 1 and max_cells >= 0; received {workers} and {max_cells}."
         )
     out = Path(out)
+    if (out / PLAN_FILE).is_file() and not replan:
+        _check_same(read_plan(out), plan, out)
     write_file(out / PLAN_FILE, plan.model_dump_json(indent=1).encode())
     clear_wrecks(out / "cells")
     context = multiprocessing.get_context("spawn")
@@ -117,6 +123,17 @@ def read_plan(out: str | os.PathLike[str]) -> RecoveryPlan:
         ) from None
 
 
+def _check_same(held: RecoveryPlan, asked: RecoveryPlan, out: Path) -> None:
+    other = asked.model_dump()
+    differ = [name for name, value in held.model_dump().items() if value != other[name]]
+    if differ:
+        raise ConfigError(
+            f"{out} holds a study with other {', '.join(differ)}. Take another folder, or say "
+            "--replan (in Python replan=True) to change the study; finished cells that fit are "
+            "kept. Without --levels, --seeds, --arms and --quick the folder's own study goes on."
+        )
+
+
 def _folder(out: Path, cell: RecoveryCell) -> Path:
     return out / "cells" / cell.digest
 
@@ -128,9 +145,11 @@ def _is_done(out: Path, cell: RecoveryCell) -> bool:
 def _work(plan: RecoveryPlan, out: Path, max_cells: int | None, progress: Show | None) -> None:
     """Compute missing cells, group by group; a group that another process holds is left to it."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # with more, cells differ in their last digits
+    limits = threadpool_limits(limits=1)
     try:
         cells = list(plan.cells())
         n_new = 0
@@ -159,6 +178,7 @@ def _work(plan: RecoveryPlan, out: Path, max_cells: int | None, progress: Show |
                     _publish(out, cell, draw, run_arm(cell, draw, tell))
                     n_new += 1
     finally:
+        limits.restore_original_limits()
         torch.set_num_threads(threads)
 
 
@@ -199,6 +219,7 @@ def _publish(out: Path, cell: RecoveryCell, draw: Draw, result: ArmResult) -> No
         "simulated": True,
         "classes": list(draw.classes),
         "corpus": cell.plan.target,
+        "plan": cell.plan.model_dump(mode="json", exclude={"levels", "seeds", "arms"}),
         "predictions_sha256": sha256(content),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
