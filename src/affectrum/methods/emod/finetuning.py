@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from affectrum.errors import ConfigError
+from affectrum.methods.emod.heads import apply_head
 from affectrum.methods.emod.labelled import Piece, WindowPool, ahead
 from affectrum.methods.emod.networks import autocast
 from affectrum.training.loop import EpochRecord, balanced_accuracy, epoch_batches
@@ -75,8 +76,7 @@ class Classifier(nn.Module):
                 tokens = self.backbone(x, electrode_ids, sfreq)
         else:
             tokens = self.backbone(x, electrode_ids, sfreq)
-        logits: torch.Tensor = self.head(tokens)
-        return logits
+        return apply_head(self.head, tokens)
 
     def train(self, mode: bool = True) -> Self:
         """Switch dropout; a frozen backbone stays in evaluation mode."""

@@ -10,10 +10,33 @@ from torch import nn
 
 from affectrum.errors import ConfigError, check_option
 
-__all__ = ["HEADS", "AttentionPool", "BatchStandardise", "PretrainHead", "make_head"]
+__all__ = ["HEADS", "AttentionPool", "BatchStandardise", "PretrainHead", "apply_head", "make_head"]
 
 HEADS = ("linear", "normalised", "pooled", "faced", "seed", "seed-v")
 """Kinds of classifier that `make_head` makes."""
+
+
+def apply_head(head: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """Run a head in float32, also where the backbone computes under autocast.
+
+    Most of a pooled token is the same in all windows. Rounded to bfloat16, as layers under autocast
+    round what they get, it would lose much of what differs between windows.
+
+    Parameters
+    ----------
+    head : nn.Module
+        What is put on tokens; its weights are as wide as float32 at least.
+    tokens : torch.Tensor, shape (batch, channels, tokens, width)
+        Of the backbone, of any type.
+
+    Returns
+    -------
+    torch.Tensor
+        What the head gives.
+    """
+    with torch.autocast(tokens.device.type, enabled=False):
+        out: torch.Tensor = head(tokens.to(torch.promote_types(tokens.dtype, torch.float32)))
+    return out
 
 
 class AttentionPool(nn.Module):
@@ -84,7 +107,7 @@ class _Mean(nn.Module):
         self.axes = axes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # in bfloat16 what differs between windows would be rounded away
+        # also of tokens in bfloat16, in which what differs between windows would be rounded away
         return x.mean(dim=self.axes, dtype=torch.promote_types(x.dtype, torch.float32))
 
 

@@ -22,7 +22,7 @@ from affectrum.methods.base import Progress, derive_seed
 from affectrum.methods.emod.backbone import EMODBackbone
 from affectrum.methods.emod.config import EMODConfig
 from affectrum.methods.emod.gathering import gather_rows
-from affectrum.methods.emod.heads import PretrainHead
+from affectrum.methods.emod.heads import PretrainHead, apply_head
 from affectrum.methods.emod.losses import (
     hard_va_loss,
     instance_loss,
@@ -90,7 +90,7 @@ class PretrainNetwork(nn.Module):
         first, second = [], []
         for part in parts:
             x = part.x if part.second is None else torch.cat([part.x, part.second])
-            z = self.head(self._tokens(x, part))
+            z = apply_head(self.head, self._tokens(x, part))
             first.append(z[: len(part.x)])
             second.append(z[len(part.x) :])
         both = parts[0].second is not None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affectrum.errors import ConfigError, check_option
 from affectrum.methods.emod.finetuning import make_pool, outputs
-from affectrum.methods.emod.heads import PretrainHead
+from affectrum.methods.emod.heads import PretrainHead, apply_head
 from affectrum.methods.emod.networks import (
     build_backbone,
     load_arrays,
@@ -111,8 +111,7 @@ class Representation:
             tokens = self.backbone(x, ids, sfreq)
             if space == "projection":
                 assert self.head is not None
-                vectors: torch.Tensor = self.head(tokens)
-                return vectors
+                return apply_head(self.head, tokens)
             mean: torch.Tensor = tokens.float().mean(dim=(1, 2))
             return mean
 
