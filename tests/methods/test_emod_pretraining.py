@@ -212,6 +212,79 @@ def test_a_checkpoint_of_another_run_is_refused(parts: list[Part], tmp_path: Pat
         pretrain_parts(parts, config(pretrain_epochs=1, temperature=0.1), checkpoint=file)
 
 
+class _FiniteLossNoGradient(torch.autograd.Function):
+    """A loss as it is whose gradient is not a number."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: torch.Tensor) -> torch.Tensor:
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:
+        return upstream * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("fault", "at", "said"),
+    [
+        ("loss", 6, "the loss is nan at step 6"),
+        ("loss", 5, "the loss is nan at step 6"),
+        ("gradient", 6, "the gradient's norm is nan at step 6"),
+    ],
+)
+def test_a_run_that_diverges_keeps_its_last_checkpoint(
+    parts: list[Part],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    at: int,
+    said: str,
+) -> None:
+    """As on a graphics processor: losses are looked at every ten steps, saved every three."""
+    chosen = config(pretrain_epochs=1, pretrain_steps=8)
+    whole = pretrain_parts(parts, chosen, log_every=100)
+    loop = "affectrum.methods.emod.pretraining_loop"
+    monkeypatch.setattr(f"{loop}._LOOK", {"cpu": 10})
+    monkeypatch.setattr(f"{loop}._CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(f"{loop}._CHECKPOINT_SECONDS", -1.0)  # late at every step
+    file = tmp_path / "run.ckpt"
+    after_three: list[bytes] = []
+    calls = iter(range(1, 100))
+
+    def failing(*arguments: Any) -> torch.Tensor:
+        loss = batch_loss(*arguments)
+        if next(calls) != at:
+            return loss
+        if fault == "loss":
+            return loss * float("nan")
+        spoilt: torch.Tensor = _FiniteLossNoGradient.apply(loss)  # type: ignore[no-untyped-call]
+        return spoilt
+
+    def remember(stage: str, done: int, total: int) -> None:
+        if done == 4:
+            after_three.append(file.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{loop}.batch_loss", failing)
+        with pytest.raises(ConfigError, match=said):
+            pretrain_parts(parts, chosen, log_every=100, checkpoint=file, progress=remember)
+    assert [file.read_bytes()] == after_three
+    # and from there it goes on, with the last loss it knows until it looks at another
+    told: list[str] = []
+    again = pretrain_parts(
+        parts,
+        chosen,
+        log_every=100,
+        checkpoint=file,
+        progress=lambda stage, done, total: told.append(stage.split(", ")[2]),
+    )
+    same(whole, again)
+    losses = [loss for _, loss in whole.meta["history"]]
+    assert told[0] == told[1] == f"loss {losses[0]:.3f}"
+    assert told[-1] == f"loss {losses[-1]:.3f}"
+    assert len(told) == 5
+
+
 def test_weights_of_the_epoch_with_the_lowest_loss(
     parts: list[Part], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,13 +7,13 @@ count.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -52,7 +52,7 @@ _CHUNK = 1024
 _CHECKPOINT_STEPS = 200
 _CHECKPOINT_SECONDS = 300.0
 # On a graphics processor, looking at a loss waits for it; so it is looked at every so many steps
-_LOOK = 10
+_LOOK = {"cpu": 1, "cuda": 10}
 
 
 class PretrainNetwork(nn.Module):
@@ -228,7 +228,7 @@ def run_pretraining(
     Raises
     ------
     ConfigError
-        If the loss is not finite, or the checkpoint belongs to another run.
+        If the loss or its gradient is not finite, or the checkpoint belongs to another run.
     """
     place = current_processes()
     device = next(network.parameters()).device
@@ -242,7 +242,9 @@ def run_pretraining(
     dropout_seed = derive_seed(config.seed, "dropout")
     keep_best = config.pretrain_keep == "lowest-loss"
     pace = _Pace()
-    last_saved, shown = time.monotonic(), float("nan")
+    last_saved = time.monotonic()
+    # until a loss is looked at; a fresh run looks at its first
+    shown = run.history[-1][1] if run.history else math.nan
 
     network.train()
     batches = stream.batches(run.step * config.accumulate, n_steps * config.accumulate)
@@ -276,13 +278,12 @@ def run_pretraining(
         run.step = done = step + 1
         logged = step % log_every == 0 or done == n_steps
         epoch_ends = done % steps_per_epoch == 0
-        if logged or epoch_ends or device.type == "cpu" or step % _LOOK == 0:
+        due = done % _CHECKPOINT_STEPS == 0 or done == n_steps
+        # the same in all processes, so that all of them stop
+        looked = logged or epoch_ends or due or step % _LOOK[device.type] == 0
+        if looked:
             shown = float(loss)
-            if not np.isfinite(shown):
-                raise ConfigError(
-                    f"Pre-training diverged: the loss is {shown} at step {done} of {n_steps}. "
-                    "Check that windows are finite and in volts, or lower 'pretrain_rate'."
-                )
+            _require_finite(shown, float(norm), done, n_steps)
         if epoch_ends:
             run.loss_sum = float(loss_sum)
             run.end_epoch(network, steps_per_epoch, rate, keep_best)
@@ -295,9 +296,10 @@ def run_pretraining(
         if progress is not None and place.first:
             stage = f"pre-training, epoch {epoch + 1} of {config.pretrain_epochs}"
             progress(f"{stage}, loss {shown:.3f}, learning rate {rate:.2g}", done, n_steps)
-        if checkpoint is not None and place.first:
+        # never without a look: a loss that is not finite would replace the last good checkpoint
+        if checkpoint is not None and place.first and looked:
             late = time.monotonic() - last_saved > _CHECKPOINT_SECONDS
-            if late or done % _CHECKPOINT_STEPS == 0 or done == n_steps:
+            if due or late:
                 run.loss_sum = float(loss_sum)
                 _save(checkpoint, fingerprint, run, network, optimizer)
                 last_saved = time.monotonic()
@@ -306,6 +308,17 @@ def run_pretraining(
     broadcast(network.state_dict().values())
     network.eval()
     return run
+
+
+def _require_finite(loss: float, norm: float, done: int, n_steps: int) -> None:
+    """Refuse to go on with a loss, or weights after a gradient, that are not finite."""
+    if math.isfinite(loss) and math.isfinite(norm):
+        return
+    what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+    raise ConfigError(
+        f"Pre-training diverged: {what} at step {done} of {n_steps}. "
+        "Check that windows are finite and in volts, or lower 'pretrain_rate'."
+    )
 
 
 class _Pace:
