@@ -199,7 +199,7 @@ EMOD_EXPERIMENT = register_experiment(
         },
         # Six people to divide, and the three sessions of SEED's split.
         twins={"FACED": {"subjects": 6}, "SEED": {"sessions": 3}},
-        # No reader for MDME; MPED's needs words that no file of it holds.
+        # No layout of MDME is known that a twin could have; MPED's files hold no words.
         without_twin=("MDME", "MPED"),
         unknown=(
             "the averaging of Cowen and Keltner's ratings that gave its places of emotions",
