@@ -28,6 +28,7 @@ from affectrum.training.distributed import (
     current_processes,
     join_processes,
     normalise_globally,
+    unlike_first,
 )
 from affectrum.windows import Windows
 
@@ -95,6 +96,7 @@ def test_alone() -> None:
     average_gradients([weight])
     broadcast([weight.data])
     assert weight.grad.tolist() == [1.0, 2.0]
+    assert unlike_first({"name": "text"}) == {}
 
 
 def test_global_normalisation_in_one_process_is_torchs() -> None:
@@ -157,6 +159,76 @@ def _normalisation(rank: int, shares: list[int]) -> dict[str, Any]:
         "mean": norm.running_mean.tolist(),
         "variance": norm.running_var.tolist(),
     }
+
+
+UNLIKE = """
+import json, sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+sys.path.insert(0, sys.argv[4])
+from test_emod_processes import config, corpora
+
+from affectrum.errors import ConfigError
+from affectrum.methods.emod.pretraining import pretrain_parts
+from affectrum.training.distributed import unlike_first
+
+rank, meeting, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+torch.set_num_threads(1)
+dist.init_process_group("gloo", init_method="file://" + meeting, rank=rank, world_size=2)
+parts, chosen = corpora(), config(pretrain_epochs=1, pretrain_steps=1)
+(windows, va), second = parts
+moved = [(windows, va + 1e-9 * rank), second]
+louder = [(windows.with_x(windows.x * (1 + rank)), va), second]
+said = []
+for mine, parameters in (
+    (parts, chosen.model_copy(update={"temperature": 0.07 + rank})),
+    (parts, chosen.model_copy(update={"seed": rank})),
+    (moved, chosen),
+    (louder, chosen),
+    (parts[: 2 - rank], chosen),
+    (parts, chosen),
+):
+    try:
+        said.append(str(pretrain_parts(mine, parameters).meta["n_steps"]))
+    except ConfigError as error:
+        said.append(str(error))
+unlike = unlike_first({"same": "a", "other": str(rank), "longer": "x" * (rank + 1)})
+Path(out).write_text(json.dumps([said, unlike]))
+dist.destroy_process_group()
+"""
+
+
+def test_processes_with_other_windows_or_parameters_all_refuse(tmp_path: Path) -> None:
+    """Both say what differs, and neither waits for the other."""
+    script = tmp_path / "unlike.py"
+    script.write_text(UNLIKE)
+    given = [str(tmp_path / "meeting"), *(str(tmp_path / f"{rank}.json") for rank in range(2))]
+    started = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), given[0], given[1 + rank], Path(__file__).parent],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    answers = [json.loads(Path(file).read_text()) for file in given[1:]]
+    assert answers[0] == answers[1]
+    said, unlike = answers[0]
+    assert unlike == {"other": [1], "longer": [1]}
+    assert said.pop() == "1"  # alike: one step is done
+    for sentence, what in zip(
+        said, ["parameters", "parameters", "windows", "windows", "windows"], strict=True
+    ):
+        assert f"the {what}" in sentence
+        assert "of process 1 are not those of process 0" in sentence
+        assert "the same plan, the same folders of corpora and the same store" in sentence
 
 
 class _Stop(BaseException):

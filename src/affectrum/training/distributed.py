@@ -9,8 +9,9 @@ Gradients of a few megabytes travel in one message after the backward pass.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = [
     "join_processes",
     "normalise_globally",
     "pick_device",
+    "unlike_first",
 ]
 
 
@@ -178,6 +180,38 @@ def broadcast(tensors: Iterable[torch.Tensor]) -> None:
         dist.broadcast(sent, 0)
         if sent is not tensor:
             tensor.copy_(sent)
+
+
+def unlike_first(facts: Mapping[str, str]) -> dict[str, list[int]]:
+    """Compare texts of all processes with those of process 0; all processes call this.
+
+    Parameters
+    ----------
+    facts : mapping of str to str
+        Texts by name; the same names in the same order in each process. Their digests travel.
+
+    Returns
+    -------
+    dict of str to list of int
+        For each name whose texts are not all the same: the processes whose text is another than
+        that of process 0. The same in all processes.
+    """
+    place = current_processes()
+    if place.world_size == 1:
+        return {}
+    # NCCL sends from graphics processors only
+    device = f"cuda:{place.local_rank}" if dist.get_backend() == "nccl" else "cpu"
+    digests = [list(hashlib.sha256(text.encode()).digest()) for text in facts.values()]
+    own = torch.tensor(digests, dtype=torch.uint8, device=device)
+    first = own.clone()
+    broadcast([first])
+    unlike = torch.zeros(len(facts), place.world_size, dtype=torch.int32, device=device)
+    unlike[:, place.rank] = (own != first).any(dim=1).int()
+    dist.all_reduce(unlike)
+    found = {
+        name: row.nonzero().flatten().tolist() for name, row in zip(facts, unlike, strict=True)
+    }
+    return {name: ranks for name, ranks in found.items() if ranks}
 
 
 class GlobalBatchNorm1d(nn.BatchNorm1d):

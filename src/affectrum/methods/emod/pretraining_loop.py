@@ -7,6 +7,7 @@ count.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from torch import nn
 from affectrum.errors import ConfigError
 from affectrum.methods.base import Progress, derive_seed
 from affectrum.methods.emod.backbone import EMODBackbone
-from affectrum.methods.emod.config import EMODConfig
+from affectrum.methods.emod.config import PRETRAIN_FIELDS, EMODConfig
 from affectrum.methods.emod.gathering import gather_rows
 from affectrum.methods.emod.heads import PretrainHead, apply_head
 from affectrum.methods.emod.losses import (
@@ -37,6 +38,7 @@ from affectrum.training.distributed import (
     average_gradients,
     broadcast,
     current_processes,
+    unlike_first,
 )
 from affectrum.training.schedules import learning_rate, set_learning_rate
 
@@ -211,7 +213,8 @@ def run_pretraining(
     checkpoint : Path, optional
         File to resume from and to write to.
     fingerprint : str
-        Digest of data, settings and seed; a checkpoint of anything else is refused.
+        Digest of data, settings and seed, the same in all processes; a checkpoint of anything else
+        is refused.
     progress : callable, optional
         Called as ``progress(stage, done, total)`` after each step; the stage tells epoch, loss
         and learning rate.
@@ -228,9 +231,11 @@ def run_pretraining(
     Raises
     ------
     ConfigError
-        If the loss or its gradient is not finite, or the checkpoint belongs to another run.
+        If the loss or its gradient is not finite, the checkpoint belongs to another run, or the
+        processes do not all have the same windows, places and parameters.
     """
     place = current_processes()
+    _require_alike(fingerprint, config, steps_per_epoch)
     device = next(network.parameters()).device
     parameters = list(network.parameters())
     optimizer = torch.optim.AdamW(
@@ -308,6 +313,31 @@ def run_pretraining(
     broadcast(network.state_dict().values())
     network.eval()
     return run
+
+
+def _require_alike(fingerprint: str, config: EMODConfig, steps_per_epoch: int) -> None:
+    """Refuse to start with processes that would not compute shares of the same batches.
+
+    All of them refuse: one that went on would wait for the others in its first exchange.
+    """
+    values = config.model_dump(mode="json", include=set(PRETRAIN_FIELDS))
+    unlike = unlike_first(
+        {
+            "parameters": json.dumps(values, sort_keys=True),
+            "everything": f"{fingerprint} {steps_per_epoch}",
+        }
+    )
+    if not unlike:
+        return
+    what = "windows, or their places on the valence-arousal plane,"
+    if "parameters" in unlike:
+        what = "parameters of pre-training, or its seed,"
+    ranks = ", ".join(str(rank) for rank in next(iter(unlike.values())))
+    raise ConfigError(
+        f"The processes can't pre-train together: the {what} of process {ranks} are not those of "
+        "process 0. Give all processes the same plan, the same folders of corpora and the same "
+        "store (or one that 'affectrum prepare' made from that plan and those folders)."
+    )
 
 
 def _require_finite(loss: float, norm: float, done: int, n_steps: int) -> None:
