@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,23 @@ def test_more_processes_than_graphics_processors(monkeypatch: pytest.MonkeyPatch
     assert Processes(3, 4, 1).device("auto") == torch.device("cuda", 1)
     with pytest.raises(ConfigError, match="torch finds 2"):
         Processes(3, 4, 2).device("cuda")
+
+
+def test_processes_wait_for_a_machine_that_prepares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's own limit is 10 to 30 minutes; a corpus takes longer than that to prepare."""
+    joined: list[Any] = []
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda *args, **given: joined.append((args, given))
+    )
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: joined.append("left"))
+    with join_processes("cpu") as place:
+        assert place == Processes(1, 2, 0)
+    (backend, given), left = joined
+    assert backend == ("gloo",)
+    assert given["timeout"] >= timedelta(hours=6)
+    assert left == "left"
 
 
 # ------------------------------------------------------------------------------- two processes

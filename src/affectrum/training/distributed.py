@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -34,6 +35,11 @@ __all__ = [
     "pick_device",
     "unlike_first",
 ]
+
+
+# How long a process waits for the others. They join before windows are prepared, which takes hours
+# on a machine whose store is empty; torch's 10 (NCCL) or 30 minutes would end all others by then.
+_PATIENCE = timedelta(hours=12)
 
 
 def pick_device(name: str) -> torch.device:
@@ -110,6 +116,7 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
     ----------
     device : {"auto", "cpu", "cuda"}
         Where to compute; processes talk through NCCL on graphics processors, else through Gloo.
+        They wait for each other for up to twelve hours.
 
     Yields
     ------
@@ -133,7 +140,8 @@ def join_processes(device: str = "auto") -> Iterator[Processes]:
     chosen = place.device(device)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield place
     finally:
