@@ -8,15 +8,18 @@ same FACED-like windows (32 electrodes x 10 s at 250 Hz), so that whatever else 
 slows both. Results and gradients are compared before anything is timed. Seconds per window are wall
 clock; ``cpu`` is the processor time, which says more on a machine with other work.
 
-On a GPU: windows per second in float32, TF32 and bfloat16, the share of the measured ceilings of
-matrix products and copies that they reach, memory, and how far bfloat16 and float32 are apart,
-printed and written to ``benchmarks/results/emod-<device>.json``.
+On a GPU: first how far tokens and gradients of two windows in float32 are from those of the plain
+form on the CPU, and tokens in bfloat16 from those in float32; then windows per second in float32,
+TF32 and bfloat16, the share of the measured ceilings of matrix products and copies that they reach,
+and memory. Printed, and written after each row to ``benchmarks/results/emod-<device>.json``. A
+batch that does not fit into memory is a row too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -58,31 +61,48 @@ def flops_per_window(width: int, depth: int) -> float:
     return float(encoder + depth * (dense + attention))
 
 
-# ---------------------------------------------------------------------------------------- CPU
+def compare(
+    plain: PlainBackbone, fast: EMODBackbone, x: torch.Tensor, ids: torch.Tensor
+) -> dict[str, Any]:
+    """Compare results and gradients in float32 without dropout; print how far they are apart.
 
-
-def compare(plain: PlainBackbone, fast: EMODBackbone, x: torch.Tensor, ids: torch.Tensor) -> None:
-    """Compare results and gradients without dropout; print and assert how far they are apart."""
+    The plain form computes on the CPU, the package's on its device. Tokens: the largest difference,
+    as it is and as a share of the largest token. Gradients: the largest difference as a share of
+    the parameter's largest gradient, and of which parameter.
+    """
+    device = next(fast.parameters()).device
     plain.eval()
     fast.eval()
-    down = torch.randn(len(x), N_CHANNELS, N_TOKENS, fast.width)
-    found, wanted = fast(x, ids, SFREQ), plain(x, ids, SFREQ)
-    apart = float((found - wanted).abs().max().detach())
+    with torch.no_grad():
+        wanted = plain(x, ids, SFREQ)
+        differences = (fast(x.to(device), ids.to(device), SFREQ).cpu() - wanted).abs()
+    down = torch.randn(wanted.shape)
     step(plain, x, ids, down)
-    step(fast, x, ids, down)
+    step(fast, x.to(device), ids.to(device), down.to(device))
     theirs = dict(plain.named_parameters())
-    gradients_apart = 0.0
+    shares = {}
     for name, there in names_in_package(len(plain.blocks)).items():
         one, other = fast.get_parameter(name).grad, theirs[there].grad
         assert one is not None
         assert other is not None
-        gradients_apart = max(
-            gradients_apart, float((one - other).abs().max() / other.abs().max().clamp_min(1e-6))
-        )
-    print(f"results apart {apart:.1e}, gradients {gradients_apart:.1e} of the largest")
-    assert apart < 1e-5
+        shares[name] = float((one.cpu() - other).abs().max() / other.abs().max().clamp_min(1e-6))
+    worst = max(shares, key=lambda name: shares[name])
+    found = {
+        "tokens": float(differences.max()),
+        "tokens_relative": float(differences.max() / wanted.abs().max()),
+        "gradients_relative": shares[worst],
+        "gradients_of": worst,
+    }
+    print(
+        f"results apart {found['tokens']:.1e} ({found['tokens_relative']:.1e} of the largest), "
+        f"gradients {shares[worst]:.1e} of the largest ({worst})"
+    )
     plain.train()
     fast.train()
+    return found
+
+
+# ---------------------------------------------------------------------------------------- CPU
 
 
 def take_turns(
@@ -115,7 +135,7 @@ def on_cpu(options: argparse.Namespace) -> int:
         f"width {options.width}, depth {options.depth}, {N_CHANNELS} x {N_SAMPLES}, "
         f"{options.threads} threads, torch {torch.__version__}; seconds per window"
     )
-    compare(plain, fast, windows(1), ids)
+    assert compare(plain, fast, windows(1), ids)["tokens"] < 1e-5
     least = float("inf")
     for n in options.batches:
         x = windows(n)
@@ -155,6 +175,12 @@ def seconds_of(call: Callable[[], Any], device: torch.device, rounds: int) -> fl
     return statistics.median(taken)
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Let matrix products and convolutions round what they read to TF32, or not."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def ceilings(device: torch.device) -> dict[str, float]:
     """Measure matrix products (operations per second) and copies (bytes per second)."""
     found = {}
@@ -164,7 +190,7 @@ def ceilings(device: torch.device) -> dict[str, float]:
         ("tf32", torch.float32, True),
         ("bfloat16", torch.bfloat16, False),
     ):
-        torch.backends.cuda.matmul.allow_tf32 = tf32
+        allow_tf32(tf32)
         a = torch.randn(n, n, device=device, dtype=dtype)
         b = torch.randn(n, n, device=device, dtype=dtype)
         found[name] = 2 * n**3 / seconds_of(lambda a=a, b=b: a @ b, device, 5)
@@ -174,64 +200,94 @@ def ceilings(device: torch.device) -> dict[str, float]:
     return found
 
 
+def bfloat16_apart(network: EMODBackbone, x: torch.Tensor, ids: torch.Tensor) -> float:
+    """Return how far tokens in bfloat16 are from those in float32, as a share of their norm."""
+    network.eval()
+    with torch.no_grad():
+        wanted = network(x, ids, SFREQ)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            found = network(x, ids, SFREQ).float()
+    network.train()
+    return float((found - wanted).norm() / wanted.norm())
+
+
+def row_of(
+    network: EMODBackbone, ids: torch.Tensor, mode: str, n: int, rounds: int, top: dict[str, float]
+) -> dict[str, Any]:
+    """Measure batches of `n` windows in one mode, forward and backward."""
+    device = ids.device
+    x = windows(n, device)
+    down = torch.full((n, N_CHANNELS, N_TOKENS, network.width), 1e-3, device=device)
+    allow_tf32(mode == "tf32")
+
+    def call() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=mode == "bfloat16"):
+            tokens = network(x, ids, SFREQ)
+        network.zero_grad()
+        tokens.backward(down.to(tokens.dtype))
+
+    torch.cuda.reset_peak_memory_stats(device)
+    seconds = seconds_of(call, device, rounds)
+    peak = torch.cuda.max_memory_allocated(device)
+    operations = 3 * flops_per_window(network.width, len(network.blocks))
+    return {
+        "mode": mode,
+        "batch": n,
+        "windows_per_second": n / seconds,
+        "share_of_matmul": n * operations / seconds / top[mode],
+        # memory that was touched once at least, written and read
+        "share_of_copy_lower_bound": 2 * peak / seconds / top["copy"],
+        "peak_bytes": peak,
+    }
+
+
+def write(report: dict[str, Any]) -> Path:
+    """Write what is known so far; a kill leaves the former file or the new one."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"emod-{report['device'].lower().replace(' ', '-')}.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
 def on_gpu(options: argparse.Namespace) -> int:
-    """Print and write throughput, shares of ceilings, memory and agreement."""
+    """Print and write agreement, throughput, shares of ceilings and memory."""
     device = torch.device(options.device)
     torch.manual_seed(0)
-    network = EMODBackbone(options.width, options.depth).to(device)
-    ids = torch.arange(1, N_CHANNELS + 1, device=device)
-    top = ceilings(device)
-    operations = 3 * flops_per_window(options.width, options.depth)
-    rows: list[dict[str, Any]] = []
-    for n in options.batches:
-        x = windows(n, device)
-        down = torch.full((n, N_CHANNELS, N_TOKENS, options.width), 1e-3, device=device)
-        for mode in ("float32", "tf32", "bfloat16"):
-            torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
-
-            def call(x: torch.Tensor = x, down: torch.Tensor = down, mode: str = mode) -> None:
-                with torch.autocast(device.type, torch.bfloat16, enabled=mode == "bfloat16"):
-                    tokens = network(x, ids, SFREQ)
-                network.zero_grad()
-                tokens.backward(down.to(tokens.dtype))
-
-            torch.cuda.reset_peak_memory_stats(device)
-            seconds = seconds_of(call, device, options.rounds)
-            peak = torch.cuda.max_memory_allocated(device)
-            row = {
-                "mode": mode,
-                "batch": n,
-                "windows_per_second": n / seconds,
-                "share_of_matmul": n * operations / seconds / top[mode],
-                # memory that was touched once at least, written and read
-                "share_of_copy_lower_bound": 2 * peak / seconds / top["copy"],
-                "peak_bytes": peak,
-            }
-            rows.append(row)
-            print("  ".join(f"{k} {v:.4g}" if k != "mode" else str(v) for k, v in row.items()))
-    network.eval()
-    torch.backends.cuda.matmul.allow_tf32 = False
-    with torch.no_grad():
-        x = windows(16, device)
-        wanted = network(x, ids, SFREQ)
-        with torch.autocast(device.type, torch.bfloat16):
-            found = network(x, ids, SFREQ).float()
-    apart = float((found - wanted).norm() / wanted.norm())
-    print(f"bfloat16 and float32 tokens are apart by {apart:.2e} of their norm")
-    report = {
+    allow_tf32(False)
+    plain = PlainBackbone(options.width, options.depth)
+    network = EMODBackbone(options.width, options.depth)
+    copy_weights(plain, network)
+    network.to(device)
+    ids = torch.arange(1, N_CHANNELS + 1)
+    report: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device),
         "torch": torch.__version__,
         "width": options.width,
         "depth": options.depth,
         "window": [N_CHANNELS, N_SAMPLES],
-        "ceilings": top,
-        "rows": rows,
-        "bfloat16_apart": apart,
+        "float32_from_plain_on_cpu": compare(plain, network, windows(2), ids),
     }
-    RESULTS.mkdir(exist_ok=True)
-    name = report["device"].lower().replace(" ", "-")
-    path = RESULTS / f"emod-{name}.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    ids = ids.to(device)
+    report["bfloat16_apart"] = bfloat16_apart(network, windows(16, device), ids)
+    print(f"bfloat16 and float32 tokens are apart by {report['bfloat16_apart']:.2e} of their norm")
+    report["ceilings"] = top = ceilings(device)
+    rows: list[dict[str, Any]] = []
+    report["rows"] = rows
+    path = write(report)
+    for n in options.batches:
+        for mode in ("float32", "tf32", "bfloat16"):
+            try:
+                row = row_of(network, ids, mode, n, options.rounds, top)
+            except torch.cuda.OutOfMemoryError:
+                row = {"mode": mode, "batch": n, "out_of_memory": True}
+            # after the error is gone, and with it what its frames held
+            network.zero_grad()
+            torch.cuda.empty_cache()
+            rows.append(row)
+            print("  ".join(f"{k} {v:.4g}" if k != "mode" else str(v) for k, v in row.items()))
+            write(report)
     print(f"written to {path}")
     return 0
 
