@@ -30,7 +30,8 @@ class EMODConfig(MethodConfig):
         "auto", description="where to compute; auto takes CUDA if there is one"
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16: automatic mixed precision; the loss stays in float32"
+        "float32",
+        description="bfloat16: mixed precision for the backbone; heads and loss stay in float32",
     )
 
     # backbone
