@@ -28,7 +28,7 @@ from affectrum.reproduce.recovery import run as running
 from affectrum.reproduce.recovery.arms import ArmResult, plane_of
 from affectrum.reproduce.recovery.data import linear_accuracy, source_words
 from affectrum.reproduce.recovery.diagnosis import drawn_words, soft_bounds
-from affectrum.reproduce.recovery.page import finding, state
+from affectrum.reproduce.recovery.page import finding, gains_markdown, state
 from affectrum.reproduce.recovery.plan import make_plan
 from affectrum.reproduce.recovery.results import Recovery, mean_test
 
@@ -411,6 +411,10 @@ def test_unfinished_studies_are_shown_as_such(tmp_path: Path, monkeypatch, cache
         assert words in page
     assert (tmp_path / "recovery.png").stat().st_size > 5000
     assert "| effect | arm |" in (tmp_path / "recovery.md").read_text()
+    short = gains_markdown(found)
+    assert short.startswith("**Simulated.** 9 of 36 cells")
+    n_gains = sum(len(found.gains(readout)) for readout in ("finetuned", "probe"))
+    assert sum(" − " in line for line in short.splitlines()) == n_gains
     (cell, *_) = _plan().cells()
     result = tmp_path / "cells" / cell.digest / "predictions.npz"
     result.write_bytes(result.read_bytes()[:-3])

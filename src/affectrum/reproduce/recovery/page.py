@@ -19,7 +19,7 @@ from affectrum.reproduce.recovery.figures import LABELS, recovery_curves
 from affectrum.reproduce.recovery.plan import ARMS, SCRATCH
 from affectrum.reproduce.recovery.results import READOUTS, Recovery
 
-__all__ = ["finding", "recovery_markdown", "state", "write_recovery"]
+__all__ = ["finding", "gains_markdown", "recovery_markdown", "state", "write_recovery"]
 
 _NO_CLAIM = (
     "All corpora here are simulated. The curves show whether and when this method recovers an "
@@ -178,6 +178,28 @@ def recovery_markdown(found: Recovery) -> str:
     lines += ["### What pre-training learnt", "", _LEARNT, ""]
     lines += _markdown(_loss_rows(found), _LOSS_HEAD)
     lines += ["", *(f"* {sentence}" for sentence in _drawn(found))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def gains_markdown(found: Recovery) -> str:
+    """Return the differences between arms alone, for a study beside another one.
+
+    Parameters
+    ----------
+    found : Recovery
+        The study.
+
+    Returns
+    -------
+    str
+        Markdown, ending in a newline.
+    """
+    lines = [f"**Simulated.** {state(found)} {_machine(found)}.", ""]
+    for readout, meaning in READOUTS.items():
+        lines += [f"{meaning[0].upper()}{meaning[1:]}:", ""]
+        lines += [*_markdown(_gain_rows(found, readout), _GAIN_HEAD), ""]
+    lines += [*_markdown(_loss_rows(found), _LOSS_HEAD), ""]
+    lines += [f"* {sentence}" for sentence in _drawn(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 
