@@ -362,4 +362,21 @@ def _machine(found: Recovery) -> str:
     dates = sorted(str(facts["finished"])[:10] for facts in found.meta.values())
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     machines = sorted({str(facts["machine"]) for facts in found.meta.values()})
-    return f"Computed {when} on: {'; '.join(machines)}"
+    return f"Computed {when} on: {'; '.join(machines)}{_time_taken(found)}"
+
+
+def _time_taken(found: Recovery) -> str:
+    """Say how long the cells took, and how long at the pace of each arm's quickest one."""
+    seconds: dict[str, list[float]] = {}
+    for (_, _, arm), facts in found.meta.items():
+        taken = facts.get("pretraining_s", 0.0) + facts.get("finetuning_s", 0.0)
+        seconds.setdefault(arm, []).append(taken)
+    whole = sum(map(sum, seconds.values())) / 3600
+    quick = sum(len(taken) * min(taken) for taken in seconds.values()) / 3600
+    if not quick:
+        return ""
+    paces = ", ".join(f"{LABELS[arm]} {min(taken):.0f} s" for arm, taken in seconds.items())
+    return (
+        f"; {whole:.1f} hours of its processes together, {quick:.1f} at the pace of each arm's "
+        f"quickest cell ({paces})"
+    )
