@@ -176,9 +176,7 @@ def recovery_markdown(found: Recovery) -> str:
         lines += ["", *_markdown(_score_rows(found, readout), _SCORE_HEAD), ""]
         lines += [*_markdown(_gain_rows(found, readout), _GAIN_HEAD), ""]
     lines += ["### What pre-training learnt", "", _LEARNT, ""]
-    lines += _markdown(_loss_rows(found), _LOSS_HEAD)
-    lines += ["", *(f"* {sentence}" for sentence in _drawn(found))]
-    return "\n".join(lines).rstrip() + "\n"
+    return _ended(lines, found)
 
 
 def gains_markdown(found: Recovery) -> str:
@@ -198,9 +196,14 @@ def gains_markdown(found: Recovery) -> str:
     for readout, meaning in READOUTS.items():
         lines += [f"{meaning[0].upper()}{meaning[1:]}:", ""]
         lines += [*_markdown(_gain_rows(found, readout), _GAIN_HEAD), ""]
-    lines += [*_markdown(_loss_rows(found), _LOSS_HEAD), ""]
-    lines += [f"* {sentence}" for sentence in _drawn(found)]
-    return "\n".join(lines).rstrip() + "\n"
+    return _ended(lines, found)
+
+
+def _ended(lines: list[str], found: Recovery) -> str:
+    """Join lines of a page, and end it with losses and the words that were drawn."""
+    learnt = [*_markdown(_loss_rows(found), _LOSS_HEAD), ""]
+    drawn = [f"* {sentence}" for sentence in _drawn(found)]
+    return "\n".join([*lines, *learnt, *drawn]).rstrip() + "\n"
 
 
 _SCORE_HEAD = ("effect", "arm", "#balanced accuracy, %", "#95 % interval", "#SD of seeds", "#seeds")
