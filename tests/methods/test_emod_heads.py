@@ -102,7 +102,7 @@ def test_normalised_head_learns_what_a_constant_hides() -> None:
 
 
 def test_means_are_float32_under_mixed_precision() -> None:
-    """In bfloat16 the mean of 2.5 and 0.004 more would be 2.5."""
+    """A mean 0.0078 above 2.5 lies between two numbers of bfloat16."""
     head = make_head("normalised", width=8, n_channels=2, n_tokens=2, n_classes=2, dropout=0.0)
     tokens = torch.full((4, 2, 2, 8), 2.5, dtype=torch.bfloat16)
     tokens[1::2, 0, 0] += 0.03125  # the next number of bfloat16 is 2.515625
